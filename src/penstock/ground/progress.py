@@ -1,0 +1,46 @@
+"""How long work tells whoever is watching where it is; the terminal and the tests are two watchers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Phase(Protocol):
+    """One named piece of work under way."""
+
+    def detail(self, text: str) -> None:
+        """Show ``text`` as what is being done right now."""
+
+    def advance(self, done_bytes: int, total_bytes: int | None = None) -> None:
+        """Show that ``done_bytes`` of ``total_bytes`` (None: not known) are done so far."""
+
+
+class Progress(Protocol):
+    """A watcher of phases; phases may follow one another and may nest."""
+
+    def phase(self, title: str) -> PhaseContext: ...
+
+
+class PhaseContext(Protocol):
+    def __enter__(self) -> Phase: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class _Quiet:
+    def detail(self, text: str) -> None: ...
+
+    def advance(self, done_bytes: int, total_bytes: int | None = None) -> None: ...
+
+
+class SilentProgress:
+    """A watcher that says nothing."""
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Phase]:
+        yield _Quiet()
+
+
+SILENT: Progress = SilentProgress()
