@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -20,13 +20,7 @@ class Phase(Protocol):
 class Progress(Protocol):
     """A watcher of phases; phases may follow one another and may nest."""
 
-    def phase(self, title: str) -> PhaseContext: ...
-
-
-class PhaseContext(Protocol):
-    def __enter__(self) -> Phase: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
+    def phase(self, title: str) -> AbstractContextManager[Phase]: ...
 
 
 class _Quiet:
