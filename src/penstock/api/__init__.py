@@ -1,0 +1,1 @@
+"""The public functions: what a notebook calls and what each command calls."""

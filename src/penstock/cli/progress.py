@@ -1,0 +1,123 @@
+"""Two watchers of long work: an animated one for a terminal, and one plain line per phase for everything else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from penstock.ground.progress import Phase
+
+_MEGABYTE = 1_000_000
+
+
+def seconds(elapsed: float) -> str:
+    """An elapsed time for a person: '0.4 s', '12 s', '2 min 05 s'."""
+    if elapsed < 9.95:
+        return f"{elapsed:.1f} s"
+    if elapsed < 60:
+        return f"{elapsed:.0f} s"
+    return f"{int(elapsed) // 60} min {int(elapsed) % 60:02d} s"
+
+
+def _line(mark: str, title: str, detail: str, elapsed: float) -> Text:
+    line = Text.from_markup(f"{mark} {escape(title)}")
+    line.append(f"  {detail}" if detail else "", style="dim")
+    line.append(f"  {seconds(elapsed)}", style="cyan")
+    return line
+
+
+class _Watched:
+    """A phase that remembers what it was told last."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.text = ""
+        self.amount = ""
+        self.started = time.monotonic()
+        self.spinner = Spinner("dots", style="cyan")
+
+    def detail(self, text: str) -> None:
+        self.text = text
+        self.amount = ""
+
+    def advance(self, done_bytes: int, total_bytes: int | None = None) -> None:
+        done = done_bytes / _MEGABYTE
+        rate = done / max(time.monotonic() - self.started, 1e-3)
+        of = f" of {total_bytes / _MEGABYTE:.1f}" if total_bytes is not None else ""
+        self.amount = f"{done:.1f}{of} MB, {rate:.1f} MB/s"
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def shown(self) -> str:
+        return "  ".join(part for part in (self.text, self.amount) if part)
+
+    def __rich__(self) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(
+            self.spinner, Text(self.title), Text(self.shown(), style="dim"), Text(seconds(self.elapsed), "cyan")
+        )
+        return grid
+
+
+class PlainProgress:
+    """A watcher that prints a line when a phase ends."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.depth = 0
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Phase]:
+        watched = _Watched(title)
+        indent = "  " * self.depth
+        self.depth += 1
+        try:
+            yield watched
+        except BaseException:
+            self.console.print(_line(f"{indent}[red]✗[/]", title, watched.shown(), watched.elapsed))
+            raise
+        finally:
+            self.depth -= 1
+        self.console.print(_line(f"{indent}[green]✓[/]", title, watched.shown(), watched.elapsed))
+
+
+class TerminalProgress(PlainProgress):
+    """A watcher that animates the innermost phase and leaves a line for each one that ended."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.open: list[_Watched] = []
+        self.live: Live | None = None
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Phase]:
+        with super().phase(title) as inner:
+            assert isinstance(inner, _Watched)
+            self.open.append(inner)
+            self._refresh()
+            try:
+                yield inner
+            finally:
+                self.open.pop()
+                self._refresh()
+
+    def _refresh(self) -> None:
+        if not self.open:
+            if self.live is not None:
+                self.live.stop()
+            self.live = None
+            return
+        if self.live is None:
+            self.live = Live(console=self.console, transient=True, refresh_per_second=10)
+            self.live.start()
+        self.live.update(self.open[-1])

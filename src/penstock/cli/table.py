@@ -1,0 +1,22 @@
+"""Every command of the program: where it is defined, under which heading the help shows it, and its one sentence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+GROUPS = ("Start", "Look", "Ship", "Use", "Clean", "Help")
+
+
+class Row(NamedTuple):
+    """A command: the module and attribute that define it, its heading and its help."""
+
+    module: str
+    attribute: str
+    group: str
+    help: str
+
+
+COMMANDS: dict[str, Row] = {
+    "quickstart": Row("penstock.cli.quickstart", "quickstart", "Start", "Run the whole story, notebook to endpoint."),
+    "config": Row("penstock.cli.config", "config", "Help", "Show every setting and where it came from."),
+}
