@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from penstock.doors import DOORS
+from penstock.ground.version import __version__
 
-__version__ = "0.1.0"
 __all__ = sorted([*DOORS, "__version__"])
 
 

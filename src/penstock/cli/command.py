@@ -40,9 +40,10 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
             click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
             click.option("--debug", is_flag=True, envvar="PENSTOCK_DEBUG", help="Show the traceback of an error."),
         )
+        wrapped: Callable[..., Any] = run
         for option in options:
-            run = option(run)
-        made: click.Command = click.command(name, **settings)(run)
+            wrapped = option(wrapped)
+        made: click.Command = click.command(name, cls=click.Command, **settings)(wrapped)
         return made
 
     return decorate

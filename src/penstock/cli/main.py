@@ -7,9 +7,9 @@ from importlib import import_module
 
 import click
 
-from penstock import __version__
 from penstock.cli.table import COMMANDS, GROUPS
 from penstock.ground.names import near
+from penstock.ground.version import __version__
 
 
 class LazyGroup(click.Group):
