@@ -1,0 +1,123 @@
+"""What callers hold: one place for artifacts, with files and trees going in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from penstock.artifacts.download import download_file
+from penstock.artifacts.paths import artifact_path, join_path
+from penstock.artifacts.port import ArtifactStorage, Reading
+from penstock.artifacts.streams import Source, WatchedReader
+from penstock.ground.entities import FileInfo
+from penstock.ground.errors import InvalidInput, NotFound, Unavailable
+from penstock.ground.files import inside, sha256_of
+from penstock.ground.progress import SILENT, Phase, Progress
+
+_ATTEMPTS = 3
+
+
+class ArtifactRepository:
+    """A storage behind the gate that every path has to pass (see paths.artifact_path), with the sugar on top."""
+
+    def __init__(self, storage: ArtifactStorage) -> None:
+        self._storage = storage
+
+    @property
+    def uri(self) -> str:
+        return self._storage.uri
+
+    def list(self, path: str = "") -> tuple[FileInfo, ...]:
+        """The direct children of the directory ``path``, by name; none for a file and for what is not there."""
+        return self._storage.list(artifact_path(path))
+
+    def find(self, path: str) -> FileInfo | None:
+        """What is at ``path``: a file, a directory, or None."""
+        return self._storage.find(artifact_path(path))
+
+    def files(self, path: str = "") -> Iterator[FileInfo]:
+        """Every file at or below ``path``, depth first by name."""
+        own = self.find(path)
+        if own is not None and not own.is_dir:
+            yield own
+            return
+        for info in self.list(path):
+            if info.is_dir:
+                yield from self.files(info.path)
+            else:
+                yield info
+
+    def open(self, path: str, *, start_byte: int = 0, end_byte: int | None = None) -> Reading:
+        """The bytes from ``start_byte`` up to and without ``end_byte``. Raises NotFound."""
+        return self._storage.open(artifact_path(path), start_byte=start_byte, end_byte=end_byte)
+
+    def write(self, path: str, source: Source, *, size_bytes: int | None = None, sha256: str | None = None) -> None:
+        """Keeps what ``source`` gives as the file ``path``, whole or not at all. Raises IntegrityError."""
+        self._storage.write(_file_path(path), source, size_bytes=size_bytes, sha256=sha256)
+
+    def upload(self, local: Path, path: str, *, progress: Progress = SILENT) -> None:
+        """Keeps the file ``local`` as ``path``, with its checksum. Raises NotFound, IntegrityError."""
+        if not local.is_file():
+            raise NotFound(f"There is no file {local} to upload.", fix="Check the path.")
+        with progress.phase(f"Uploading {local.name}") as phase:
+            self._send(local, _file_path(path), phase)
+
+    def upload_tree(self, local_dir: Path, path: str = "", *, progress: Progress = SILENT) -> None:
+        """Keeps every file below ``local_dir`` under ``path``. A file already there with the same content is left."""
+        if not local_dir.is_dir():
+            raise NotFound(f"There is no folder {local_dir} to upload.", fix="Check the path.")
+        with progress.phase(f"Uploading {local_dir.name}") as phase:
+            for local in _files_below(local_dir):
+                phase.detail(str(local.relative_to(local_dir)))
+                self._send(local, join_path(artifact_path(path), local.relative_to(local_dir).as_posix()), phase)
+
+    def _send(self, local: Path, path: str, phase: Phase) -> None:
+        size, digest = local.stat().st_size, sha256_of(local)
+        for attempt in range(_ATTEMPTS):
+            with local.open("rb") as file:
+                watched = WatchedReader(file, lambda passed: phase.advance(passed, size))
+                try:
+                    self._storage.write(path, watched, size_bytes=size, sha256=digest)
+                except Unavailable:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                else:
+                    return
+
+    def download(self, path: str, local: Path, *, progress: Progress = SILENT) -> Path:
+        """``local``, now holding the file or the tree ``path``; an interrupted download goes on where it stopped."""
+        clean = artifact_path(path)
+        info = self._storage.find(clean)
+        if info is None:
+            raise NotFound(f"There is no artifact {path!r} under {self.uri}.", fix="List the artifacts first.")
+        with progress.phase(f"Downloading {clean or self.uri}") as phase:
+            if not info.is_dir:
+                return download_file(self._storage, info, local, phase)
+            local.mkdir(parents=True, exist_ok=True)
+            for file in self.files(clean):
+                relative = file.path[len(clean) :].lstrip("/")
+                download_file(self._storage, file, inside(local, relative), phase)
+        return local
+
+    def delete(self, path: str) -> None:
+        """Removes the file or the tree at ``path``; what is not there is fine."""
+        self._storage.delete(artifact_path(path))
+
+
+def _file_path(text: str) -> str:
+    path = artifact_path(text)
+    if not path or text.endswith("/"):
+        raise InvalidInput(f"{text!r} does not name a file.", fix="Give the artifact a name.")
+    return path
+
+
+def _files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files below ``folder`` by name, links followed. Raises InvalidInput for a link that leads back up."""
+    real = folder.resolve()
+    if real in above:
+        raise InvalidInput(f"{folder} leads back into itself.", fix="Remove the link.")
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            yield from _files_below(entry, (*above, real))
+        else:
+            yield entry
