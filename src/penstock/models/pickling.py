@@ -1,0 +1,66 @@
+"""Pickling that notes which modules loading will import: those of every class, function and module it meets."""
+
+from __future__ import annotations
+
+import dis
+import io
+import pickle
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import cloudpickle
+
+from penstock.ground.errors import InvalidInput
+
+
+class _Recorder(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle's pickler, which also notes the module of every class, function and module it meets."""
+
+    def __init__(self, file: Any, modules: set[str]) -> None:
+        super().__init__(file)
+        self.modules = modules
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, types.ModuleType):
+            self.modules.add(obj.__name__)
+        elif isinstance(obj, type | types.FunctionType | types.BuiltinFunctionType):
+            self.modules.add(getattr(obj, "__module__", None) or "builtins")
+        else:
+            self.modules.add(type(obj).__module__)
+        if isinstance(obj, types.CodeType):
+            self.modules.update(_code_imports(obj))
+        return super().reducer_override(obj)
+
+
+def pickled(model: Any) -> tuple[bytes, frozenset[str]]:
+    """The cloudpickle bytes of ``model`` and the modules that loading and running them imports.
+
+    Code that is carried by value (a class of a notebook) is looked into: ``import x`` inside a function counts.
+    Raises InvalidInput naming the type that cannot be pickled.
+    """
+    modules: set[str] = set()
+    buffer = io.BytesIO()
+    try:
+        _Recorder(buffer, modules).dump(model)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidInput(
+            f"The {type(model).__name__} cannot be pickled: {error}.",
+            fix="Keep open files, locks and connections out of it, or make them in load_context.",
+        ) from error
+    return buffer.getvalue(), frozenset(modules - {"__main__", "builtins", "__mp_main__"})
+
+
+def _code_imports(code: types.CodeType) -> Iterator[str]:
+    """The modules that ``code`` imports when it runs, nested functions included."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code_imports(constant)
+
+
+def modules_of(model: Any) -> frozenset[str]:
+    """The modules that ``model`` is made of. Raises InvalidInput when it cannot be pickled."""
+    return pickled(model)[1]
