@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from msgspec import Struct
+
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
+    """Some of a longer list. ``next_page_token`` asks for what follows, and is None on the last page."""
+
+    items: tuple[T, ...]
+    next_page_token: str | None = None
 
 
 class RunStatus(StrEnum):

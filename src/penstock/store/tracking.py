@@ -1,0 +1,13 @@
+"""Tracking, whole: experiments, runs, what they log and read and make."""
+
+from __future__ import annotations
+
+from penstock.store.batches import Batches
+from penstock.store.experiments import Experiments
+from penstock.store.inputs import Inputs
+from penstock.store.metrics import Metrics
+from penstock.store.runs import Runs
+
+
+class TrackingStore(Experiments, Runs, Batches, Metrics, Inputs):
+    """Every method that tracking has; each noun's are in its own module."""
