@@ -99,7 +99,8 @@ class Downloader:
             except (httpx.TransportError, Unavailable) as error:
                 if number == _TRIES:
                     raise Unavailable(
-                        f"{_host(url)} cannot be reached: {error}.", fix="Check the network and the proxy, then try again."
+                        f"{_host(url)} cannot be reached: {error}.",
+                        fix="Check the network and the proxy, then try again.",
                     ) from error
                 self._pause(0.3 * 2**number)
         raise AssertionError("unreachable")
@@ -131,7 +132,9 @@ class Downloader:
                     f"{_host(url)} answered {status} for {_file_name(url)}.", fix="Give a user and password in netrc."
                 )
             if status != 200:
-                raise NotFound(f"{_host(url)} answered {status} for {_file_name(url)}.", fix="Resolve anew, or try later.")
+                raise NotFound(
+                    f"{_host(url)} answered {status} for {_file_name(url)}.", fix="Resolve anew, or try later."
+                )
             yield response
 
 

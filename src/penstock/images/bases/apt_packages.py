@@ -50,7 +50,9 @@ class PackageIndex:
 
     def provider(self, virtual: str) -> Package | None:
         """A package that provides the name ``virtual``; the first by name when there are several."""
-        wanted = re.compile(rb"^Provides: .*?(?<![\w.+-])" + re.escape(virtual.encode()) + rb"(?![\w.+-])", re.MULTILINE)
+        wanted = re.compile(
+            rb"^Provides: .*?(?<![\w.+-])" + re.escape(virtual.encode()) + rb"(?![\w.+-])", re.MULTILINE
+        )
         for text in {id(text): text for places in self._places.values() for _, text, _ in places}.values():
             names = sorted(_owner(text, match.start()) for match in wanted.finditer(text))
             if names:
@@ -101,9 +103,7 @@ def closure(index: PackageIndex, roots: Iterable[str], *, without: frozenset[str
     return tuple(chosen[name] for name in sorted(chosen))
 
 
-def _needed(
-    depends: str, index: PackageIndex, without: frozenset[str], chosen: Mapping[str, Package]
-) -> Iterable[str]:
+def _needed(depends: str, index: PackageIndex, without: frozenset[str], chosen: Mapping[str, Package]) -> Iterable[str]:
     for group in filter(None, (part.strip() for part in depends.split(","))):
         names = [re.split(r"[\s(:\[]", choice.strip())[0] for choice in group.split("|")]
         if without.intersection(names) or any(name in chosen for name in names):

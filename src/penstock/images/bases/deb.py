@@ -43,7 +43,9 @@ def read_deb(path: Path) -> Deb:
         with data:
             return Deb(text, tuple(_entries(data)))
     except (tarfile.TarError, EOFError, OSError, ValueError, KeyError) as error:
-        raise IntegrityError(f"{path.name} is not a readable Debian package: {error}.", fix="Fetch it again.") from error
+        raise IntegrityError(
+            f"{path.name} is not a readable Debian package: {error}.", fix="Fetch it again."
+        ) from error
 
 
 def _ar_members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:

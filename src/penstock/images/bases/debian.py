@@ -58,7 +58,12 @@ def debian_sources(apt_sources: str | None) -> tuple[AptSource, ...]:
 
 
 def select(
-    target: Target, sources: tuple[AptSource, ...], *, cache_dir: Path, refresh: bool = False, progress: Progress = SILENT
+    target: Target,
+    sources: tuple[AptSource, ...],
+    *,
+    cache_dir: Path,
+    refresh: bool = False,
+    progress: Progress = SILENT,
 ) -> Selection:
     """The packages of the release that carries the target's Python, as the archives offer them.
 
@@ -135,7 +140,9 @@ def _entries(
 def _fetch(selection: Selection, cache_dir: Path, progress: Progress) -> list[Path]:
     folder = cache_dir / "debian" / "packages"
     wanted = [
-        Wanted(url=package.url, path=folder / f"{package.sha256}.deb", sha256=package.sha256, size_bytes=package.size_bytes)
+        Wanted(
+            url=package.url, path=folder / f"{package.sha256}.deb", sha256=package.sha256, size_bytes=package.size_bytes
+        )
         for package in selection.packages
     ]
     downloader = Downloader(proxies=apt_proxies())

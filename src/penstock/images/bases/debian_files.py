@@ -28,7 +28,7 @@ _LEFT_OUT = re.compile(
 )
 _PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n"
 _GROUP = b"root:x:0:\ntty:x:5:\nstaff:x:50:\nnogroup:x:65534:\n"
-_NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"
+_NSSWITCH = b"passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n"
 
 
 def root_files(debs: Iterable[Deb], python: str, interpreter: Interpreter | None) -> Iterator[LayerEntry]:

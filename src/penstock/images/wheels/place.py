@@ -125,7 +125,7 @@ def _relative(path: str, target: Target) -> str:
     return str(pure.relative_to(site)) if pure.is_relative_to(site) else f"../../../{pure.relative_to(VENV)}"
 
 
-def _table(rows: Iterable[tuple[str, str, object]]) -> bytes:
+def _table(rows: list[tuple[str, str, object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(sorted(rows, key=lambda row: row[0]))
     return text.getvalue().encode()

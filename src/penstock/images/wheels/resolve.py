@@ -19,8 +19,12 @@ from penstock.images.wheels.lock import Lock, read_pylock
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 _WANTS_WHEELS = re.compile(r"Wheels are required for `([^`]+)`")
-_NO_WHEELS = re.compile(r"([\w.-]+?)(?:[=<>!~][^ ]*)? has no (?:usable )?wheels|all versions of ([\w.-]+) have no (?:usable )?wheels")
-_ABSENT = re.compile(r"Because (?:there are no versions of )?([\w.-]+)(?:[=<>!~][^ ]*)? (?:was not found in|and you require)")
+_NO_WHEELS = re.compile(
+    r"([\w.-]+?)(?:[=<>!~][^ ]*)? has no (?:usable )?wheels|all versions of ([\w.-]+) have no (?:usable )?wheels"
+)
+_ABSENT = re.compile(
+    r"Because (?:there are no versions of )?([\w.-]+)(?:[=<>!~][^ ]*)? (?:was not found in|and you require)"
+)
 _UNREACHABLE = ("error sending request", "Failed to fetch", "Connection refused", "dns error", "timed out",
                 "network was disabled", "Could not connect")  # fmt: skip
 
@@ -72,10 +76,14 @@ def explained(complaint: str, target: Target) -> PenstockError:
     where = f"Python {target.python} on {target.platform}"
     story = _story(text)
     if re.search(r"\b401\b|\b403\b|Unauthorized|Forbidden|authentication", text):
-        return Unauthenticated(f"A package index refused: {story}", fix="Give its user and password in its URL or in netrc.")
+        return Unauthenticated(
+            f"A package index refused: {story}", fix="Give its user and password in its URL or in netrc."
+        )
     if any(sign in text for sign in _UNREACHABLE):
         return Unavailable(f"No package index could be reached: {story}", fix="Check the network, proxy and index URL.")
-    missing = sorted({name for found in _NO_WHEELS.findall(text) for name in found if name} | set(_WANTS_WHEELS.findall(text)))
+    missing = sorted(
+        {name for found in _NO_WHEELS.findall(text) for name in found if name} | set(_WANTS_WHEELS.findall(text))
+    )
     if missing:
         return EnvironmentMismatch(
             f"No wheel for {where}: {', '.join(missing)}. {story}",
@@ -87,7 +95,9 @@ def explained(complaint: str, target: Target) -> PenstockError:
             f"No configured package index knows {absent[1]}. {story}", fix="Check its spelling and the index settings."
         )
     if "No solution found" in text:
-        return EnvironmentMismatch(f"The requirements cannot be met together for {where}: {story}", fix="Relax one of them.")
+        return EnvironmentMismatch(
+            f"The requirements cannot be met together for {where}: {story}", fix="Relax one of them."
+        )
     return ToolFailed(f"uv could not resolve the requirements: {story}", fix="Correct what it names.")
 
 

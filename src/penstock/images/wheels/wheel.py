@@ -88,7 +88,9 @@ class Wheel:
             text = self._archive.read(f"{self.dist_info}/WHEEL").decode()
         except KeyError:
             raise self._lie("it has no WHEEL file") from None
-        major = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("Wheel-Version:")), "")
+        major = next(
+            (line.split(":")[1].strip() for line in text.splitlines() if line.startswith("Wheel-Version:")), ""
+        )
         if major.partition(".")[0] != "1":
             raise self._lie(f"its format is {major or 'unknown'}, and only version 1 is known")
 

@@ -1,0 +1,73 @@
+"""A base image from a registry: any reference, taken by digest, its Python found by looking."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from pathlib import Path
+
+import msgspec
+
+from penstock.ground.errors import EnvironmentMismatch
+from penstock.ground.files import write_atomically
+from penstock.ground.progress import SILENT, Progress
+from penstock.images.bases.base import Base
+from penstock.images.target import Target
+from penstock.oci.cache import BlobCache
+from penstock.oci.client import RegistryClient
+from penstock.oci.compression import decompressed
+from penstock.oci.image import Image
+from penstock.oci.reference import Reference
+from penstock.oci.types import Platform
+
+_PYTHON = re.compile(r"\.?/?((?:usr/local|usr|opt/[^/]+)/bin/python(3\.\d+))$")
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """The Pythons of an image: path by minor version."""
+
+    pythons: dict[str, str]
+
+
+def ensure_registry_base(
+    name: str,
+    target: Target,
+    *,
+    cache_dir: Path,
+    blobs: BlobCache,
+    refresh: bool = False,
+    progress: Progress = SILENT,
+    client: RegistryClient | None = None,
+) -> Base:
+    """The image ``name`` for the target's platform, every digest verified.
+
+    The digest that a tag had is kept, so that a rebuild gives the same image; ``refresh`` asks the registry anew.
+    Raises EnvironmentMismatch when it has no Python of the target's minor version.
+    """
+    reference = Reference.parse(name)
+    kept = cache_dir / "bases" / re.sub(r"\W+", "-", f"{reference} {target.platform}")
+    wanted = reference
+    if not refresh and not reference.digest and kept.is_file():
+        wanted = reference.at(kept.read_text(encoding="ascii"))
+    platform = Platform.parse(target.platform)
+    with progress.phase(f"Pull {name}"):
+        image = (client or RegistryClient()).pull(wanted, platform=platform, cache=blobs, progress=progress)
+    digest = image.digest()
+    write_atomically(kept, digest.encode())
+    return Base(image=image, target=target, python_path=python_path(image, target, name), name=name, digest=digest)
+
+
+def python_path(image: Image, target: Target, name: str) -> str:
+    """Where the target's Python lies in the image. Raises EnvironmentMismatch naming those that it has."""
+    found: dict[str, str] = {}
+    for layer in image.layers:
+        with layer.open() as packed, tarfile.open(fileobj=decompressed(packed), mode="r|") as tar:
+            matches = (_PYTHON.match(member.name) for member in tar)
+            found |= {match[2]: f"/{match[1]}" for match in matches if match}
+    if target.python in found:
+        return found[target.python]
+    has = f"Python {', '.join(sorted(found))}" if found else "no Python"
+    raise EnvironmentMismatch(
+        f"The model needs Python {target.python}, and the base image {name} has {has}.",
+        fix=f"Give --base an image with Python {target.python}; pickled models do not move between minor versions.",
+    )
