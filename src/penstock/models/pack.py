@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pickle
+import platform
 import secrets
 import shutil
 import uuid
@@ -18,7 +19,7 @@ from penstock import __version__  # type: ignore[attr-defined]
 from penstock.ground.errors import AlreadyExists, InvalidInput, PenstockError
 from penstock.ground.files import ensure_directory, remove_tree, storage_errors, write_atomically
 from penstock.models.document import FILE_NAME, FORMAT_VERSION, PYTHON_FUNCTION, MLmodel
-from penstock.models.environment import Environment, capture_environment
+from penstock.models.environment import capture_environment
 from penstock.models.example import write_example
 from penstock.models.flavors.protocol import Saved
 from penstock.models.flavors.table import flavor_of_model, get_flavor
@@ -73,15 +74,16 @@ def save_model(
         ensure_directory(partial)
         saved = get_flavor(name).save(model, _Packing(partial, options))
         local = _copy_code(code_paths, partial)
-        environment = capture_environment(
+        _write_document(partial, name, saved, bool(code_paths), metadata)
+        found = _describe(partial, signature, input_example)
+        frames = found is not None and found.inputs is not None and found.inputs.columns and not saved.takes_arrays
+        capture_environment(
             saved.modules | source_imports(python_files(partial / CODE)),
+            always=("pandas",) if frames else (),
             pip_requirements=pip_requirements,
             extra_pip_requirements=extra_pip_requirements,
             local=local,
-        )
-        environment.write(partial)
-        _write_document(partial, name, saved, environment, bool(code_paths), metadata)
-        _describe(partial, signature, input_example)
+        ).write(partial)
         with storage_errors(target):
             partial.rename(target)
     except BaseException:
@@ -110,13 +112,11 @@ def _copy_code(code_paths: Sequence[str | Path], folder: Path) -> frozenset[str]
     return frozenset(entry.stem for entry in directory.iterdir()) if directory.is_dir() else frozenset()
 
 
-def _write_document(
-    folder: Path, name: str, saved: Saved, environment: Environment, has_code: bool, metadata: Mapping[str, Any] | None
-) -> None:
+def _write_document(folder: Path, name: str, saved: Saved, has_code: bool, metadata: Mapping[str, Any] | None) -> None:
     code = CODE if has_code else None
     generic = {
         "env": {"conda": CONDA, "virtualenv": PYTHON_ENV},
-        "python_version": environment.python_version,
+        "python_version": platform.python_version(),
         **saved.python_function,
         **({"code": code} if code else {}),
     }
@@ -139,8 +139,8 @@ def _write(folder: Path, document: MLmodel) -> None:
     write_atomically(folder / FILE_NAME, document.to_yaml().encode())
 
 
-def _describe(folder: Path, signature: Signature | bool | None, example: Any) -> None:
-    """Adds the example and the signature to the folder; warns about what is missing and how to add it."""
+def _describe(folder: Path, signature: Signature | bool | None, example: Any) -> Signature | None:
+    """The signature, added to the folder with the example; warns about what is missing and how to add it."""
     fields: dict[str, Any] = {}
     if example is not None:
         fields["saved_input_example_info"] = write_example(example, folder)
@@ -155,11 +155,15 @@ def _describe(folder: Path, signature: Signature | bool | None, example: Any) ->
             stacklevel=4,
         )
     _write(folder, read_model_folder(folder).document.with_fields(**fields))
+    return signature if isinstance(signature, Signature) else None
 
 
 def _inferred(folder: Path, example: Any) -> Signature | None:
     """The signature of the example and of the saved model's answer to it: which proves that the folder loads."""
     data, params = example if isinstance(example, tuple) else (example, None)
+    if params:
+        declared = infer_signature(params=params).to_dict()
+        _write(folder, read_model_folder(folder).document.with_fields(signature=declared))
     try:
         output = load_model(folder, trust=TRUSTED).predict(data, params)
     except PenstockError as error:

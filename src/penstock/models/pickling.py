@@ -7,11 +7,16 @@ import io
 import pickle
 import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cloudpickle
+import numpy as np
 
 from penstock.ground.errors import InvalidInput
+from penstock.models import python_model
+
+_BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType)
 
 
 class _Recorder(cloudpickle.Pickler):  # type: ignore[misc]
@@ -22,15 +27,16 @@ class _Recorder(cloudpickle.Pickler):  # type: ignore[misc]
         self.modules = modules
 
     def reducer_override(self, obj: Any) -> Any:
+        reduced = super().reducer_override(obj)
         if isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
-        elif isinstance(obj, type | types.FunctionType | types.BuiltinFunctionType):
-            self.modules.add(getattr(obj, "__module__", None) or "builtins")
-        else:
-            self.modules.add(type(obj).__module__)
-        if isinstance(obj, types.CodeType):
+        elif isinstance(obj, types.CodeType):
             self.modules.update(_code_imports(obj))
-        return super().reducer_override(obj)
+        elif isinstance(obj, np.ufunc):
+            self.modules.add(pickle.whichmodule(obj, obj.__name__))  # type: ignore[attr-defined]
+        elif reduced is NotImplemented and isinstance(obj, _BY_NAME):  # pickled as "module, name"
+            self.modules.add(obj.__module__ or "builtins")
+        return reduced
 
 
 def pickled(model: Any) -> tuple[bytes, frozenset[str]]:
@@ -42,13 +48,24 @@ def pickled(model: Any) -> tuple[bytes, frozenset[str]]:
     modules: set[str] = set()
     buffer = io.BytesIO()
     try:
-        _Recorder(buffer, modules).dump(model)
+        with _by_value(python_model):
+            _Recorder(buffer, modules).dump(model)
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(
             f"The {type(model).__name__} cannot be pickled: {error}.",
             fix="Keep open files, locks and connections out of it, or make them in load_context.",
         ) from error
     return buffer.getvalue(), frozenset(modules - {"__main__", "builtins", "__mp_main__"})
+
+
+@contextmanager
+def _by_value(module: types.ModuleType) -> Iterator[None]:
+    """Pickles the classes of ``module`` whole, so that whoever loads the pickle needs no Penstock."""
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def _code_imports(code: types.CodeType) -> Iterator[str]:

@@ -103,7 +103,7 @@ class Tensor(Struct, frozen=True):
 class Schema(Struct, frozen=True):
     """The columns or the tensors of a model's input or output, in order."""
 
-    fields: tuple[Column, ...] | tuple[Tensor, ...]
+    fields: tuple[Column | Tensor, ...]
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -122,7 +122,7 @@ class Schema(Struct, frozen=True):
 
     @property
     def has_names(self) -> bool:
-        return any(field.name is not None for field in self.fields)
+        return self.fields[0].name is not None
 
     def to_json(self) -> str:
         """The text MLmodel keeps, e.g. ``[{"type": "double", "name": "x", "required": true}]``."""
@@ -138,7 +138,7 @@ class Schema(Struct, frozen=True):
         """The schema of these fields, checked as MLflow checks them. Raises InvalidInput."""
         given = tuple(fields)
         _check_fields(given)
-        return cls(given)  # type: ignore[arg-type]
+        return cls(given)
 
 
 class ParamSpec(Struct, frozen=True):

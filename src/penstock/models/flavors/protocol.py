@@ -34,12 +34,14 @@ class Saved(Struct, frozen=True, kw_only=True):
     """What a flavor wrote: MLmodel's tables for it, and what the model imports.
 
     ``config`` goes under the flavor's own name (None: it has none), ``python_function`` into the table that MLflow's
-    generic loader reads. ``modules`` are those that loading imports.
+    generic loader reads. ``modules`` are those that loading imports; ``takes_arrays`` as the
+    predictor will say.
     """
 
     config: Mapping[str, Any] | None
     python_function: Mapping[str, Any]
     modules: frozenset[str]
+    takes_arrays: bool
 
 
 class Predictor(Protocol):

@@ -71,7 +71,8 @@ class SklearnFlavor:
             "skops_trusted_types": options["skops_trusted_types"],
         }
         generic = {"loader_module": "mlflow.sklearn", "model_path": FORMATS[written], "predict_fn": method}
-        return Saved(config=config, python_function=generic, modules=modules | {"sklearn"})
+        takes_arrays = without_feature_names(model) is not None
+        return Saved(config=config, python_function=generic, modules=modules | {"sklearn"}, takes_arrays=takes_arrays)
 
     def _write(self, model: Any, packing: Packing, written: str) -> frozenset[str]:
         if written != "skops":

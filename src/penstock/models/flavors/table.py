@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -81,7 +82,7 @@ def flavor_of_model(model: Any) -> str:
         for entry in list_flavors():
             if root in entry.roots:
                 return entry.name
-    if callable(model) and not isinstance(model, type):
+    if (callable(model) and not isinstance(model, type)) or isinstance(model, Path):
         return PYTHON_FUNCTION
     raise InvalidInput(
         f"No flavor takes a {type(model).__module__}.{type(model).__qualname__}.",
