@@ -127,5 +127,6 @@ def _relative(path: str, target: Target) -> str:
 
 def _table(rows: list[tuple[str, str, object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(sorted(rows, key=lambda row: row[0]))
+    ordered = sorted(rows, key=lambda row: row[0])
+    csv.writer(text, lineterminator="\n").writerows(ordered)
     return text.getvalue().encode()
