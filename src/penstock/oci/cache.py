@@ -22,7 +22,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from penstock.ground.files import ensure_directory, storage_errors, write_atomically
+from penstock.ground.files import ensure_directory, storage_errors
 from penstock.oci.blob import LayerBlob
 from penstock.oci.compression import BEST, Compressor
 from penstock.oci.digests import hex_of
@@ -79,7 +79,9 @@ class BlobCache:
     def remember(self, key: str, layer: LayerBlob) -> None:
         """Makes ``find(key)`` give ``layer``, whose blob is in this cache."""
         record = _Record(layer.diff_id, layer.digest, layer.size_bytes, layer.compression, key)
-        write_atomically(self._record_path(key), msgspec.json.encode(record))
+        with self.writing() as partial:
+            partial.file.write(msgspec.json.encode(record))
+            partial.move_to(self._record_path(key))
 
     @contextmanager
     def writing(self) -> Iterator[Partial]:
@@ -93,7 +95,7 @@ class BlobCache:
 
         One process at a time: a second one waits, and finds the blob here when it is its turn.
         """
-        with self._held(self._partial / f"{hex_of(digest)}{_CUT_DOWNLOAD}", remove=False) as partial:
+        with self._held(self._partial / f"{hex_of(digest)}{_CUT_DOWNLOAD}", resumable=True) as partial:
             yield partial
 
     def _record_path(self, key: str) -> Path:
@@ -101,13 +103,14 @@ class BlobCache:
         return self._layers / f"{name}.json"
 
     @contextmanager
-    def _held(self, path: Path, *, remove: bool = True) -> Iterator[Partial]:
+    def _held(self, path: Path, *, resumable: bool = False) -> Iterator[Partial]:
         with storage_errors(path), _locked(path) as file:
             try:
                 yield Partial(path, file, self)
             finally:
-                if remove:
-                    path.unlink(missing_ok=True)
+                file.flush()
+                if _is_at(path, file) and not (resumable and os.fstat(file.fileno()).st_size):
+                    path.unlink()
 
     def _sweep(self) -> None:
         """Removes what killed writers left; a cut download stays a week, to be resumed."""
@@ -129,8 +132,11 @@ class Partial:
 
     def keep(self, digest: str) -> Path:
         """Moves what was written to its place under ``digest``, which the caller has made sure of."""
+        return self.move_to(self._cache.path(digest))
+
+    def move_to(self, target: Path) -> Path:
+        """Moves what was written to ``target``, in one step."""
         self.file.flush()
-        target = self._cache.path(digest)
         self._path.replace(target)
         return target
 
@@ -142,6 +148,13 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
+            if _is_at(path, file):
                 yield file
                 return
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether ``file`` is still what lies at ``path``, neither moved nor replaced."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    return False

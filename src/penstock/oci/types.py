@@ -113,6 +113,17 @@ class Index(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel
     annotations: dict[str, str] | None = None
 
 
+class RawManifest(Struct, frozen=True):
+    """A manifest or index as it travels: the digest is of exactly these bytes."""
+
+    content: bytes
+    media_type: str
+    digest: str
+
+    def decode(self) -> Manifest | Index:
+        return decode_manifest(self.content, media_type=self.media_type)
+
+
 class RuntimeConfig(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
     """How a container of the image starts. Healthcheck and the like are kept as they came."""
 
