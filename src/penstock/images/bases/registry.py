@@ -13,6 +13,7 @@ from penstock.ground.files import write_atomically
 from penstock.ground.progress import SILENT, Progress
 from penstock.images.bases.base import Base
 from penstock.images.target import Target
+from penstock.oci.auth import DockerConfig
 from penstock.oci.cache import BlobCache
 from penstock.oci.client import RegistryClient
 from penstock.oci.compression import decompressed
@@ -50,8 +51,8 @@ def ensure_registry_base(
     if not refresh and not reference.digest and kept.is_file():
         wanted = reference.at(kept.read_text(encoding="ascii"))
     platform = Platform.parse(target.platform)
-    with progress.phase(f"Pull {name}"):
-        image = (client or RegistryClient()).pull(wanted, platform=platform, cache=blobs, progress=progress)
+    with client or RegistryClient(auth=DockerConfig()) as registry:
+        image = registry.pull(wanted, platform=platform, cache=blobs, progress=progress)
     digest = image.digest()
     write_atomically(kept, digest.encode())
     return Base(image=image, target=target, python_path=python_path(image, target, name), name=name, digest=digest)
