@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +54,45 @@ def peer_python() -> Callable[[str], Path]:
         return python
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Gives the URI prefix of a real, temporary PostgreSQL on loopback, e.g. ``postgresql://postgres@127.0.0.1:4711``."""
+    initdb, server = tool("initdb"), tool("postgres")
+    folder = tmp_path_factory.mktemp("postgres")
+    as_user: dict[str, str] = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        as_user = {"user": "postgres", "group": "postgres"}
+        folder = Path(tempfile.mkdtemp(prefix="penstock-postgres-"))
+        shutil.chown(folder, "postgres", "postgres")
+    data = folder / "data"
+    options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D", str(data)]
+    subprocess.run([str(initdb), *options], check=True, capture_output=True, cwd=folder, **as_user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
+    process = subprocess.Popen(
+        [str(server), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **as_user
+    )
+    try:
+        _wait_for_port(port, process)
+        yield f"postgresql://postgres@127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the temporary PostgreSQL did not start")
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def _store_points(session: Session, good: Sequence[tuple[RunHead, RunBatch]]) ->
 def point_row(run_no: int, metric: Metric) -> PointRow:
     """The row of a point: a NaN is value 0 with the mark 1."""
     nan = math.isnan(metric.value)
-    return (run_no, metric.key, metric.timestamp_ms, metric.step, 0.0 if nan else metric.value, int(nan))
+    return (run_no, metric.key, metric.timestamp_ms, metric.step, 0.0 if nan else float(metric.value), int(nan))
 
 
 def _rank(row: PointRow) -> tuple[int, int, int, float]:

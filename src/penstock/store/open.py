@@ -10,16 +10,18 @@ from penstock.ground.clock import SYSTEM_CLOCK, Clock
 from penstock.ground.errors import InvalidInput
 from penstock.store.database import Database
 from penstock.store.migrations import migrate
+from penstock.store.registry.whole import RegistryStore
 from penstock.store.sqlite import SqliteDatabase
 from penstock.store.tracking import TrackingStore
 
 
 class Store:
-    """An open database: ``tracking`` and, beside it, ``registry``. Safe to share between threads."""
+    """An open database: ``tracking`` and, beside it, the model ``registry``. Safe to share between threads."""
 
     def __init__(self, database: Database, *, clock: Clock, artifact_root: str) -> None:
         self.database = database
         self.tracking = TrackingStore(database, clock=clock, artifact_root=artifact_root)
+        self.registry = RegistryStore(database, clock=clock, artifact_root=artifact_root)
 
     def close(self) -> None:
         """Closes every connection."""

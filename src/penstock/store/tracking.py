@@ -5,9 +5,10 @@ from __future__ import annotations
 from penstock.store.batches import Batches
 from penstock.store.experiments import Experiments
 from penstock.store.inputs import Inputs
+from penstock.store.logged_models import LoggedModels
 from penstock.store.metrics import Metrics
 from penstock.store.runs import Runs
 
 
-class TrackingStore(Experiments, Runs, Batches, Metrics, Inputs):
+class TrackingStore(Experiments, Runs, Batches, Metrics, Inputs, LoggedModels):
     """Every method that tracking has; each noun's are in its own module."""

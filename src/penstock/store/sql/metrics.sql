@@ -19,5 +19,5 @@ SELECT timestamp_ms, step, value, is_nan FROM (
     FROM metrics WHERE run_no = :run_no AND key = :key AND step >= :start_step AND step <= :end_step
 ) AS points
 WHERE place = 1 OR place = total
-    OR (place - 1) * (:wanted - 1) / (total - 1) > (place - 2) * (:wanted - 1) / (total - 1)
+    OR (place - 1) * (:wanted - 1) / NULLIF(total - 1, 0) > (place - 2) * (:wanted - 1) / NULLIF(total - 1, 0)
 ORDER BY step, timestamp_ms, value;
