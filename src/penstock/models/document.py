@@ -58,7 +58,7 @@ class MLmodel(Struct, frozen=True):
 
     def to_yaml(self) -> str:
         """The text of the file; what MLflow wrote comes back byte for byte."""
-        return yaml.dump(dict(self.table), Dumper=_Dumper, default_flow_style=False, allow_unicode=True)
+        return yaml.dump(dict(self.table), Dumper=_Dumper, default_flow_style=False)
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:

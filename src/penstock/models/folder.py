@@ -106,11 +106,18 @@ def _yaml_table(file: Path) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
+_TOOLS = ("python", "pip", "setuptools", "wheel")
+
+
 def _conda_requirements(file: Path) -> tuple[str, ...]:
+    """The pip lines, and conda's own ``name=version`` as pins: before 1.12 MLflow wrote scikit-learn that way."""
+    lines: list[str] = []
     for entry in _yaml_table(file).get("dependencies") or ():
         if isinstance(entry, dict):
-            return tuple(str(line) for line in entry.get("pip") or ())
-    return ()
+            lines.extend(str(line) for line in entry.get("pip") or ())
+        elif (match := re.fullmatch(r"([\w.-]+)(?:\s*=+\s*([\w.]+).*)?", str(entry))) and match[1] not in _TOOLS:
+            lines.append(f"{match[1]}=={match[2]}" if match[2] else match[1])
+    return tuple(lines)
 
 
 def _python_env_version(file: Path) -> str | None:

@@ -54,6 +54,8 @@ class LoadedModel:
         No frame is built when the model takes arrays. Raises as ``predict``; a bad cell is named by row and column.
         """
         inputs = self.inputs
+        if inputs is None and names is None and self.predictor.takes_arrays:
+            return self._answer(np.asarray(rows), params)
         if inputs is not None and inputs.tensors:
             return self._answer(checked_tensors(inputs, rows), params)
         if inputs is not None and self.array_dtype is not None and _all_sent(inputs, names):

@@ -24,7 +24,7 @@ from penstock.models.flavors.protocol import Packing, Saved
 from penstock.models.folder import ModelFolder
 from penstock.models.imports import source_imports
 from penstock.models.inference import is_frame
-from penstock.models.python_model import FunctionModel, PythonModelContext, take_set_model, type_hints
+from penstock.models.python_model import FunctionModel, PythonModelContext, take_set_model
 from penstock.models.trust import Trust
 
 ARTIFACTS = "artifacts"
@@ -38,28 +38,31 @@ _OPEN: dict[str | None, Callable[[Path], Any]] = {
 
 
 class PythonPredictor(Struct, frozen=True):
-    """A model of the user's own. It is given what the signature's check gives: a frame for columns."""
+    """A model of the user's own. It is given what the signature's check gives: a frame for columns.
+
+    ``leading`` holds the context if its ``predict`` names one; ``hint`` is the declared type of its input.
+    """
 
     native: Any
-    context: Any
+    leading: tuple[Any, ...]
+    with_params: bool
+    hint: str
     takes_arrays: bool = False
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """Its answer; ``context`` and ``params`` are passed if its ``predict`` names them."""
-        names = inspect.signature(self.native.predict).parameters
-        keywords = {"params": params} if "params" in names else {}
-        leading = (self.context,) if "context" in names else ()
-        return self.native.predict(*leading, _by_hint(self.native, data), **keywords)
+        """Its answer; a frame becomes the list it declares: ``list[str]`` the first column, ``list[dict]`` the rows."""
+        if self.hint and is_frame(data):
+            data = data.iloc[:, 0].tolist() if self.hint == "list[str]" else data.to_dict(orient="records")
+        keywords = {"params": params} if self.with_params else {}
+        return self.native.predict(*self.leading, data, **keywords)
 
 
-def _by_hint(model: Any, data: Any) -> Any:
-    """A frame as the list that ``predict`` declares: ``list[str]`` its first text column, ``list[dict]`` its rows."""
-    if not is_frame(data) or not hasattr(model, "predict_type_hints"):
-        return data
-    hint = str(model.predict_type_hints.input).lower().removeprefix("typing.")
-    if hint.startswith("list[str"):
-        return data.iloc[:, 0].tolist()
-    return data.to_dict(orient="records") if hint.startswith("list[dict") else data
+def _predictor(model: Any, context: Any) -> PythonPredictor:
+    names = inspect.signature(model.predict).parameters
+    declared = str(model.predict_type_hints.input) if hasattr(model, "predict_type_hints") else ""
+    hint = declared.lower().removeprefix("typing.")
+    hint = "list[str]" if hint == "list[str]" else "list[dict]" if hint.startswith("list[dict") else ""
+    return PythonPredictor(model, (context,) if "context" in names else (), "params" in names, hint)
 
 
 class _Loaded(Struct, frozen=True):
@@ -111,14 +114,13 @@ class PythonFlavor:
         context = PythonModelContext(_artifact_paths(folder, table), table.get("config"))
         if hasattr(model, "load_context"):
             model.load_context(context)
-        return PythonPredictor(model, context)
+        return _predictor(model, context)
 
 
 def _as_model(model: Any) -> Any:
     if hasattr(model, "predict"):
         return model
     if callable(model) and not isinstance(model, type):
-        type_hints(model)
         return FunctionModel(model)
     raise InvalidInput(f"{model!r} has no predict.", fix="Give an instance of a PythonModel, a function or a .py file.")
 
