@@ -1,0 +1,1 @@
+"""The MlflowClient-shaped object, one noun a file."""

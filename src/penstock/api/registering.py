@@ -1,0 +1,121 @@
+"""The fluent functions for models: logging a folder as a model, and registering it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.api.active import client
+from penstock.api.resolve import find_model
+from penstock.api.running import run_in_force
+from penstock.api.views import LoggedModelView, ModelVersionView, RegisteredModelView
+from penstock.ground.entities import LoggedModelStatus, ModelOutput
+from penstock.ground.errors import AlreadyExists
+
+
+class ModelInfo(Struct, frozen=True, kw_only=True):
+    """A model as it was logged: ``model_uri`` loads it, ``registered_version`` is its number if it was registered."""
+
+    model_id: str
+    model_uri: str
+    artifact_uri: str
+    run_id: str
+    name: str
+    registered_version: int | None = None
+
+
+def log_model_folder(
+    folder: Path,
+    name: str,
+    *,
+    registered_model_name: str | None = None,
+    model_type: str | None = None,
+    params: dict[str, Any] | None = None,
+    tags: dict[str, Any] | None = None,
+    run_id: str | None = None,
+    step: int = 0,
+) -> ModelInfo:
+    """The model now logged to the open run (one is started if there is none) from the files of ``folder``.
+
+    A failed upload leaves the logged model as UPLOAD_FAILED and raises.
+    """
+    model = start_model(name, model_type=model_type, params=params, tags=tags, run_id=run_id)
+    return finish_model(model, folder, registered_model_name=registered_model_name, step=step)
+
+
+def start_model(
+    name: str,
+    *,
+    model_type: str | None = None,
+    params: dict[str, Any] | None = None,
+    tags: dict[str, Any] | None = None,
+    run_id: str | None = None,
+) -> LoggedModelView:
+    """A new logged model of the run, PENDING, whose id a folder can be written with before ``finish_model``."""
+    run = client().get_run(run_in_force(run_id))
+    return client().create_logged_model(
+        run.info.experiment_id, name, run.info.run_id, tags=tags, params=params, model_type=model_type
+    )
+
+
+def finish_model(
+    model: LoggedModelView, folder: Path, *, registered_model_name: str | None = None, step: int = 0
+) -> ModelInfo:
+    """The logged model with its files, READY, linked to its run, and registered if a name is given."""
+    try:
+        client().log_model_artifacts(model.model_id, folder)
+    except BaseException:
+        client().finalize_logged_model(model.model_id, LoggedModelStatus.UPLOAD_FAILED)
+        raise
+    run_id = str(model.source_run_id)
+    client().log_outputs(run_id, [ModelOutput(model_id=model.model_id, step=step)])
+    client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    version = register_model(model.model_uri, registered_model_name) if registered_model_name else None
+    return ModelInfo(
+        model_id=model.model_id,
+        model_uri=model.model_uri,
+        artifact_uri=model.artifact_location,
+        run_id=run_id,
+        name=model.name,
+        registered_version=int(version.version) if version else None,
+    )
+
+
+def register_model(
+    model_uri: str, name: str, await_registration_for: int = 300, *, tags: dict[str, Any] | None = None
+) -> ModelVersionView:
+    """The new version of the registered model ``name``, which is made if it is not there. Raises NotFound."""
+    found = find_model(model_uri)
+    with suppress(AlreadyExists):  # then it is a further version
+        client().create_registered_model(name)
+    source = f"models:/{found.model_id}" if found.model_id else found.artifact_uri
+    return client().create_model_version(name, source, found.run_id, tags, model_id=found.model_id)
+
+
+def set_model_version_tag(
+    name: str, version: str | int | None = None, key: str | None = None, value: Any = None
+) -> None:
+    """Sets one tag of a version."""
+    client().set_model_version_tag(name, version, key, value)
+
+
+def set_registered_model_alias(name: str, alias: str, version: str | int) -> None:
+    """Points the alias at the version. Raises NotFound, InvalidInput."""
+    client().set_registered_model_alias(name, alias, version)
+
+
+def search_registered_models(
+    max_results: int | None = None, filter_string: str | None = None, order_by: list[str] | None = None
+) -> list[RegisteredModelView]:
+    """The registered models that match, by name unless ``order_by`` says otherwise."""
+    return list(client().search_registered_models(filter_string, max_results or 1000, order_by))
+
+
+def search_model_versions(
+    max_results: int | None = None, filter_string: str | None = None, order_by: list[str] | None = None
+) -> list[ModelVersionView]:
+    """The versions that match, the latest changed first unless ``order_by`` says otherwise."""
+    return list(client().search_model_versions(filter_string, max_results or 10_000, order_by))
