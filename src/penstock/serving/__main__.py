@@ -1,0 +1,5 @@
+"""``python -m penstock.serving serve [MODEL]``."""
+
+from penstock.serving.program import serve_main
+
+serve_main()

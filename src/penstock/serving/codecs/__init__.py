@@ -1,0 +1,1 @@
+"""Bodies into payloads and predictions into bodies: one file a format."""

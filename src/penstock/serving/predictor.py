@@ -1,0 +1,48 @@
+"""Payloads to predictions: the loaded model as the server sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from penstock.models.load import LoadedModel
+from penstock.models.schema import DataType
+from penstock.serving.payload import Payload
+
+
+class Predictor:
+    """A loaded model that answers payloads. Raises InvalidInput and ModelFailed as LoadedModel does."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+        inputs = model.inputs
+        self.inputs = inputs
+        self._names = inputs.names if inputs is not None else ()
+        self._by_text = {str(name): name for name in self._names if not isinstance(name, str)}
+        columns = inputs.columns if inputs is not None else ()
+        all_double = bool(columns) and all(column.type is DataType.DOUBLE for column in columns)
+        self._width = len(columns) if all_double and model.array_dtype == np.float64 else 0
+
+    def predict(self, payload: Payload) -> Any:
+        """The model's answer, as its library gives it."""
+        rows = payload.rows
+        if rows is None:
+            return self.model.predict(payload.value, payload.params)
+        names = payload.names
+        if names is not None and self._by_text:
+            names = tuple(self._by_text.get(str(name), name) for name in names)
+        if self._width and not payload.params and (names is None or names == self._names):
+            array = self._array(rows)
+            if array is not None:
+                return self.model.predict_array(array)
+        return self.model.predict_rows(rows, names, payload.params)
+
+    def _array(self, rows: Any) -> Any:
+        """The rows as they are, if that is already the array the model takes; else None, and they are checked."""
+        try:
+            array = np.asarray(rows)
+        except ValueError:
+            return None
+        fits = array.ndim == 2 and array.dtype == np.float64 and array.shape[1] == self._width
+        return array if fits else None

@@ -1,0 +1,92 @@
+"""The program that every image starts: ``serve [MODEL]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+from penstock.ground.errors import PenstockError
+from penstock.models.load import LoadedModel, load_model
+from penstock.serving.app import ModelApp
+from penstock.serving.http.server import HttpServer, listener, run
+from penstock.serving.options import ServeOptions, serve_options
+from penstock.serving.predictor import Predictor
+from penstock.serving.waiting import answering
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until SIGTERM; gives the exit code. A failure's last line on stderr says what went wrong."""
+    try:
+        return serve(serve_options(parsed(sys.argv[1:] if arguments is None else arguments)))
+    except PenstockError as error:
+        print_failure(error)
+        return 1
+
+
+def serve_main() -> None:
+    """The program ``serve`` inside an image."""
+    sys.exit(main())
+
+
+def parsed(arguments: Sequence[str]) -> dict[str, str | None]:
+    """The flags as texts. A leading ``serve`` is taken: it is the one argument SageMaker gives any image."""
+    given = list(arguments)
+    if given and given[0] == "serve":
+        del given[0]
+    parser = argparse.ArgumentParser("serve", description="Serve a model over HTTP.", allow_abbrev=False)
+    parser.add_argument("model", nargs="?", help="the model's folder; by default where the platform puts it")
+    parser.add_argument("--host", help="the address to listen on (0.0.0.0)")
+    parser.add_argument("--port", help="the port; by default $SAGEMAKER_BIND_TO_PORT, $AIP_HTTP_PORT, $PORT or 8080")
+    parser.add_argument("--workers", help="processes that answer (1)")
+    parser.add_argument("--max-body-bytes", help="the largest body that is taken (25 MiB)")
+    parser.add_argument("--request-timeout", help="seconds until a request is given up with 504 (60)")
+    parser.add_argument("--debug", action="store_const", const="1", help="put tracebacks into error answers")
+    return vars(parser.parse_args(given))
+
+
+def serve(options: ServeOptions) -> int:
+    """Loads the model and serves it; gives the exit code."""
+    signal.signal(signal.SIGTERM, _leave)  # as PID 1 a process without a handler does not get the signal at all
+    application = ModelApp(max_body_bytes=options.max_body_bytes, debug=options.debug)
+    started = time.monotonic()
+    with listener(options.host, options.port) as listening:
+        with answering(application, listening):
+            model = load_model(options.model)
+        _say(f"loaded {options.model} in {time.monotonic() - started:.2f} s")
+        _serve_here(application, model, options, listening)
+    return 0
+
+
+def _serve_here(application: ModelApp, model: LoadedModel, options: ServeOptions, listening: socket.socket) -> None:
+    application.ready_with(Predictor(model))
+    server = HttpServer(application, render_error=application.render_error)
+    run(
+        application,
+        sock=listening,
+        server=server,
+        ready=lambda address: _say(f"serving at http://{address[0]}:{address[1]}"),
+        drain_s=options.drain_s,
+    )
+
+
+def print_failure(error: PenstockError) -> None:
+    """The cause's traceback, then one line with the whole story: the line a platform shows as its failure reason."""
+    if error.__cause__ is not None:
+        traceback.print_exception(error.__cause__, file=sys.stderr)
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    print(line, file=sys.stderr, flush=True)
+
+
+def _say(text: str) -> None:
+    print(f"penstock[{os.getpid()}]: {text}", file=sys.stderr, flush=True)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
