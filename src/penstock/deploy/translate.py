@@ -54,7 +54,7 @@ RULES: tuple[Rule, ...] = (
     Rule(NotFound, _codes(
         "ResourceNotFoundException ResourceNotFound NoSuchEntity NoSuchKey NoSuchBucket RepositoryNotFoundException "
         "ImageNotFoundException ObjectNotFoundException NoSuchResourceException 404")),
-    Rule(NotFound, fragment=r'Could not find (endpoint|endpoint configuration|model|transform job) "'),
+    Rule(NotFound, fragment=r'Could not find (endpoint|endpoint configuration|model|transform job) ["\']'),
     Rule(NotFound, fragment=r"Endpoint \S+ of account \S+ not found"),
     Rule(AlreadyExists, _codes(
         "EntityAlreadyExists BucketAlreadyOwnedByYou RepositoryAlreadyExistsException ResourceAlreadyExistsException "

@@ -15,8 +15,13 @@ ENTRY_POINTS = "penstock.targets"
 
 
 def open_sagemaker(settings: TargetSettings) -> SageMakerTarget:
-    """SageMaker for these settings' region and profile."""
-    aws = open_session(region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url)
+    """SageMaker for these settings' region and profile.
+
+    An endpoint URL from the environment is left to botocore, which knows the services' own variables too.
+    """
+    from_environment = settings.origins.get("endpoint_url", "").startswith("environment")
+    endpoint_url = None if from_environment else settings.endpoint_url
+    aws = open_session(region=settings.region, profile=settings.profile, endpoint_url=endpoint_url)
     return SageMakerTarget(aws, settings.state_dir)
 
 

@@ -1,0 +1,182 @@
+"""Deployments, as anybody may use them: plan, deploy, look, call, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from penstock.api.deployments_model import ModelSource, open_model
+from penstock.api.deployments_package import Packed, pack
+from penstock.api.deployments_probe import example_probe
+from penstock.deploy.apply import Deployment
+from penstock.deploy.delete import DeletionReport
+from penstock.deploy.invoke import Answer
+from penstock.deploy.logs import LogLine
+from penstock.deploy.metrics import EndpointMetrics
+from penstock.deploy.options import DeployOptions, build_request
+from penstock.deploy.status import EndpointStatus
+from penstock.deploy.steps import Plan
+from penstock.deploy.targets.port import Target
+from penstock.deploy.targets.table import open_target
+from penstock.ground.clock import SYSTEM_CLOCK
+from penstock.ground.errors import InvalidInput
+from penstock.ground.progress import SILENT, Progress
+from penstock.ground.settings import Settings, load_settings
+from penstock.images.build import BuiltImage
+
+SAGEMAKER = "sagemaker"
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A plan with all that applying it needs."""
+
+    plan: Plan
+    packed: Packed
+    model: ModelSource
+    options: DeployOptions
+
+
+def plan(
+    model: str | Path,
+    *,
+    name: str,
+    options: DeployOptions | None = None,
+    image: BuiltImage | str | None = None,
+    to: str = SAGEMAKER,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> Plan:
+    """What ``deploy`` with the same arguments would do; nothing outside this machine changes."""
+    known = settings or load_settings()
+    target = open_target(to, known)
+    return prepare(
+        model, name=name, options=options, image=image, target=target, settings=known, progress=progress
+    ).plan
+
+
+def deploy(
+    model: str | Path,
+    *,
+    name: str,
+    options: DeployOptions | None = None,
+    image: BuiltImage | str | None = None,
+    to: str = SAGEMAKER,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> Deployment:
+    """Makes the endpoint ``name`` serve ``model`` and gives it once it answers; the same call again changes nothing.
+
+    ``model`` is a folder, ``models:/name@alias``, ``name@alias`` or ``runs:/id/path``. ``image`` is one that is built
+    already, or the reference of one in a registry; by default it is built from the model.
+    Raises DeploymentFailed with the cause; a failed create has then removed all that it made.
+    """
+    known = settings or load_settings()
+    target = open_target(to, known)
+    prepared = prepare(model, name=name, options=options, image=image, target=target, settings=known, progress=progress)
+    return apply_prepared(prepared, target=target, progress=progress)
+
+
+def prepare(
+    model: str | Path,
+    *,
+    name: str,
+    options: DeployOptions | None,
+    image: BuiltImage | str | None,
+    target: Target,
+    settings: Settings,
+    progress: Progress = SILENT,
+) -> Prepared:
+    """The plan together with its materials: the image is built and the archive packed on this machine."""
+    how = options or DeployOptions()
+    source = open_model(model, settings=settings)
+    packed = pack(source, options=how, image=image, settings=settings, progress=progress)
+    request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms())
+    with progress.phase("Plan"):
+        made = target.plan(request)
+    return Prepared(plan=made, packed=packed, model=source, options=how)
+
+
+def apply_prepared(prepared: Prepared, *, target: Target, progress: Progress = SILENT) -> Deployment:
+    """Carries out a plan that ``prepare`` made."""
+    return target.apply(
+        prepared.plan,
+        materials=prepared.packed.materials,
+        progress=progress,
+        wait=prepared.options.wait,
+        timeout_s=prepared.options.timeout_s,
+        probe=example_probe(prepared.model),
+    )
+
+
+def delete(
+    name: str,
+    *,
+    force: bool = False,
+    to: str = SAGEMAKER,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> DeletionReport:
+    """Removes the deployment with all that belongs to it, and says whether anything is left."""
+    return open_target(to, settings or load_settings()).delete(name, force=force, progress=progress)
+
+
+def status(
+    name: str,
+    *,
+    wait: bool = False,
+    to: str = SAGEMAKER,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> EndpointStatus:
+    """How the deployment stands; with ``wait``, once nothing is in progress. Raises NotFound."""
+    target = open_target(to, settings or load_settings())
+    if wait:
+        target.settle(name, progress=progress)
+    return target.status(name)
+
+
+def list_deployments(*, to: str = SAGEMAKER, settings: Settings | None = None) -> tuple[EndpointStatus, ...]:
+    """Every deployment of ours in the account and region, newest first."""
+    return open_target(to, settings or load_settings()).list()
+
+
+def invoke(
+    name: str,
+    data: bytes | str | list[object] | dict[str, object],
+    *,
+    content_type: str = "application/json",
+    variant: str | None = None,
+    to: str = SAGEMAKER,
+    settings: Settings | None = None,
+) -> Answer:
+    """The endpoint's answer. Bytes and text go as they are; a dict or a list goes as JSON."""
+    if isinstance(data, str):
+        body = data.encode()
+    elif isinstance(data, bytes):
+        body = data
+    elif content_type.startswith("application/json"):
+        body = msgspec.json.encode(data)
+    else:
+        raise InvalidInput(
+            f"A {type(data).__name__} cannot be sent as {content_type}.", fix="Encode it to bytes yourself."
+        )
+    return open_target(to, settings or load_settings()).invoke(name, body, content_type=content_type, variant=variant)
+
+
+def logs(name: str, *, limit: int = 50, to: str = SAGEMAKER, settings: Settings | None = None) -> tuple[LogLine, ...]:
+    """The last lines of the deployment's containers, oldest first."""
+    return open_target(to, settings or load_settings()).logs(name, limit=limit)
+
+
+def follow_logs(name: str, *, to: str = SAGEMAKER, settings: Settings | None = None) -> Iterator[LogLine]:
+    """The deployment's log lines from ten minutes ago on, as they come, for ever."""
+    target = open_target(to, settings or load_settings())
+    return target.follow_logs(name, since_ms=SYSTEM_CLOCK.now_ms() - 600_000)
+
+
+def metrics(name: str, *, minutes: int = 60, to: str = SAGEMAKER, settings: Settings | None = None) -> EndpointMetrics:
+    """Calls, errors and latencies of the last ``minutes``, by variant."""
+    return open_target(to, settings or load_settings()).metrics(name, minutes=minutes)

@@ -1,0 +1,162 @@
+"""How to deploy, as people write it: flags, keyword arguments, or a table of penstock.toml; None is "not mentioned"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from penstock.deploy.request import (
+    PRIMARY,
+    Alarms,
+    AsyncInference,
+    Autoscaling,
+    Capture,
+    DeployRequest,
+    Mode,
+    Package,
+    Rollout,
+    Serverless,
+    VariantRequest,
+    Vpc,
+)
+from penstock.ground.errors import InvalidInput
+from penstock.ground.names import near
+
+DEFAULT_LIFETIME = "24h"
+_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+# Graviton: a letter 'g' behind the generation's digit, as in m6g, c7gn, r8g.
+_ARM = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
+
+
+class VariantOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One fleet behind the endpoint, by its name in the table ``variants``."""
+
+    model: str | None = None
+    instance_type: str | None = None
+    instance_count: int | None = None
+    weight: float | None = None
+    serverless: Serverless | None = None
+    volume_gb: int | None = None
+    startup_timeout_s: int | None = None
+    download_timeout_s: int | None = None
+    autoscaling: Autoscaling | None = None
+
+
+class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that can be said about a deployment besides its name and model.
+
+    ``variant`` names the one fleet that the plain instance settings are about; ``variants`` describes several.
+    ``model_in`` is where the model travels: in an archive beside the image, or baked into it.
+    """
+
+    mode: Mode = "declare"
+    variant: str = PRIMARY
+    instance_type: str | None = None
+    instance_count: int | None = None
+    weight: float | None = None
+    serverless: Serverless | None = None
+    volume_gb: int | None = None
+    startup_timeout_s: int | None = None
+    download_timeout_s: int | None = None
+    autoscaling: Autoscaling | None = None
+    variants: dict[str, VariantOptions] = {}
+    role: str | None = None
+    bucket: str | None = None
+    repository: str = "penstock"
+    env: dict[str, str] | None = None
+    tags: dict[str, str] = {}
+    vpc: Vpc | None = None
+    network_isolation: bool | None = None
+    kms_key: str | None = None
+    capture: Capture | None = None
+    async_inference: AsyncInference | None = None
+    alarms: Alarms | None = None
+    rollout: Rollout | None = None
+    expires: str | None = None
+    production: bool = False
+    model_in: Literal["archive", "image"] = "archive"
+    wait: bool = True
+    timeout_s: float = 3600.0
+
+    @property
+    def platform(self) -> str:
+        """The platform that the instance type wants an image for."""
+        return "linux/arm64" if self.instance_type and _ARM.match(self.instance_type) else "linux/amd64"
+
+
+def read_options(table: dict[str, Any]) -> DeployOptions:
+    """The options written in ``table``. Raises InvalidInput naming the key, with near misses."""
+    try:
+        return msgspec.convert(table, DeployOptions, strict=False)
+    except msgspec.ValidationError as error:
+        unknown = re.search(r"unknown field `(.+?)`", str(error))
+        hint = near(unknown[1], _all_keys()) if unknown else ""
+        raise InvalidInput(
+            f"A deployment setting is wrong: {error}.{hint}", fix="Correct it in the file or flag."
+        ) from error
+
+
+def build_request(
+    name: str, package: Package, options: DeployOptions, *, now_ms: int, packages: dict[str, Package] | None = None
+) -> DeployRequest:
+    """The request that the options make of a package; ``packages`` has those of variants with their own. Pure."""
+    lifetime = options.expires or DEFAULT_LIFETIME
+    return DeployRequest(
+        name=name,
+        package=package,
+        mode=options.mode,
+        variants=_variants(options, packages or {}),
+        role=options.role,
+        bucket=options.bucket,
+        env=options.env,
+        tags=options.tags,
+        vpc=options.vpc,
+        network_isolation=options.network_isolation,
+        kms_key=options.kms_key,
+        capture=options.capture,
+        async_inference=options.async_inference,
+        alarms=options.alarms,
+        rollout=options.rollout,
+        production=options.production or options.expires == "never",
+        expires_at_ms=_after(options.expires, now_ms),
+        default_expires_at_ms=_after(lifetime, now_ms),
+    )
+
+
+def _variants(options: DeployOptions, packages: dict[str, Package]) -> tuple[VariantRequest, ...]:
+    if not options.variants:
+        return (_variant(options.variant, options, None),)
+    return tuple(_variant(name, one, packages.get(name)) for name, one in options.variants.items())
+
+
+def _variant(name: str, one: DeployOptions | VariantOptions, package: Package | None) -> VariantRequest:
+    return VariantRequest(
+        name=name,
+        package=package,
+        instance_type=one.instance_type,
+        instance_count=one.instance_count,
+        weight=one.weight,
+        serverless=one.serverless,
+        volume_gb=one.volume_gb,
+        startup_timeout_s=one.startup_timeout_s,
+        download_timeout_s=one.download_timeout_s,
+        autoscaling=one.autoscaling,
+    )
+
+
+def _after(lifetime: str | None, now_ms: int) -> int | None:
+    """``"4h"`` from now; None for None and "never"."""
+    if lifetime is None or lifetime == "never":
+        return None
+    match = re.fullmatch(r"(\d+)([mhd])", lifetime)
+    if match is None:
+        raise InvalidInput(f"{lifetime!r} is no lifetime.", fix="Write 30m, 4h, 7d or never.")
+    return now_ms + int(match[1]) * _UNITS_MS[match[2]]
+
+
+def _all_keys() -> list[str]:
+    kinds = (DeployOptions, VariantOptions, Serverless, Autoscaling, Capture, AsyncInference, Vpc, Alarms, Rollout)
+    return sorted({name for kind in kinds for name in kind.__struct_fields__})
