@@ -53,7 +53,15 @@ def _isal() -> Compressor:
 BEST: Compressor = _isal() if HAS_ISAL else ZLIB
 
 
+DAMAGE: tuple[type[Exception], ...] = (
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    *((isal_zlib.error,) if HAS_ISAL else ()),
+)
+
+
 def decompressed(stream: BinaryIO) -> BinaryIO:
-    """What was compressed into the gzip ``stream``, read as it is asked for."""
+    """What was compressed into the gzip ``stream``, read as it is asked for; a damaged stream raises one of DAMAGE."""
     reader: Callable[..., object] = igzip.IGzipFile if HAS_ISAL else gzip.GzipFile
     return cast(BinaryIO, reader(fileobj=stream, mode="rb"))

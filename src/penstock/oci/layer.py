@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
@@ -14,14 +13,16 @@ from msgspec import Struct
 from penstock.ground.errors import IntegrityError, InvalidInput
 from penstock.oci import tar
 from penstock.oci.blob import Layer, LayerBlob
+from penstock.oci.blob_writer import BlobWriter
 from penstock.oci.cache import BlobCache
-from penstock.oci.compression import BLOCK_BYTES, Compressor
+from penstock.oci.compression import BLOCK_BYTES
 
 __all__ = ["Layer", "LayerBlob", "LayerEntry", "write_layer"]
 
 EPOCH = 315532800  # 1980-01-01: code that writes zip files refuses earlier dates
 Kind = Literal["file", "directory", "symlink", "hardlink"]
 _TYPES = {"file": tar.FILE, "directory": tar.DIRECTORY, "symlink": tar.SYMLINK, "hardlink": tar.HARDLINK}
+_MODES = {"file": 0o644, "directory": 0o755, "symlink": 0o777, "hardlink": 0o644}
 
 
 class LayerEntry(Struct, frozen=True, kw_only=True):
@@ -51,11 +52,11 @@ def write_layer(
     if known is not None:
         return known
     with cache.writing() as partial:
-        writer = _Writer(partial.file, cache.compressor, mtime=_epoch() if mtime is None else mtime)
+        blob = BlobWriter(partial, cache.compressor)
         for entry in _in_order(entries):
-            writer.add(entry)
-        diff_id, digest, size_bytes = writer.finish()
-        layer = LayerBlob(diff_id, digest, size_bytes, partial.keep(digest))
+            _add(blob, entry, _epoch() if mtime is None else mtime)
+        blob.write(tar.END)
+        layer = blob.finish()
     if key is not None:
         cache.remember(key, layer)
     return layer
@@ -89,64 +90,31 @@ def _checked(name: str) -> str:
     return name
 
 
-class _Writer:
-    """A tar on its way through the hash of the tar, the compressor and the hash of the blob into a file."""
-
-    def __init__(self, file: BinaryIO, compressor: Compressor, *, mtime: int) -> None:
-        self._file = file
-        self._mtime = mtime
-        self._stream = compressor.start()
-        self._block = bytearray()
-        self._diff, self._digest = sha256(), sha256()
-        self._size_bytes = 0
-
-    def add(self, entry: LayerEntry) -> None:
-        content, size_bytes = _opened(entry)
-        name = f"{entry.name}/" if entry.kind == "directory" else entry.name
-        mode = entry.mode if entry.mode is not None else {"file": 0o644, "directory": 0o755}.get(entry.kind, 0o777)
-        with content:
-            self._write(
-                tar.header(
-                    name,
-                    kind=_TYPES[entry.kind],
-                    mode=mode,
-                    size_bytes=size_bytes,
-                    mtime=self._mtime,
-                    link=entry.link_target,
-                )
+def _add(blob: BlobWriter, entry: LayerEntry, mtime: int) -> None:
+    content, size_bytes = _opened(entry)
+    mode = entry.mode if entry.mode is not None else _MODES[entry.kind]
+    with content:
+        blob.write(
+            tar.header(
+                f"{entry.name}/" if entry.kind == "directory" else entry.name,
+                kind=_TYPES[entry.kind],
+                mode=mode,
+                size_bytes=size_bytes,
+                mtime=mtime,
+                link=entry.link_target,
             )
-            self._copy(content, size_bytes, entry.name)
-        self._write(tar.padding(size_bytes))
+        )
+        _copy(content, blob, size_bytes, entry.name)
+    blob.write(tar.padding(size_bytes))
 
-    def finish(self) -> tuple[str, str, int]:
-        """Ends the tar and the stream; gives diff_id, digest and size of the blob."""
-        self._write(tar.END)
-        self._compress(bytes(self._block))
-        self._out(self._stream.flush())
-        return f"sha256:{self._diff.hexdigest()}", f"sha256:{self._digest.hexdigest()}", self._size_bytes
 
-    def _copy(self, content: BinaryIO, size_bytes: int, name: str) -> None:
-        left = size_bytes
-        while left and (chunk := content.read(min(left, BLOCK_BYTES))):
-            left -= len(chunk)
-            self._write(chunk)
-        if left or content.read(1):
-            raise IntegrityError(f"{name} is not {size_bytes} bytes long, as it said.", fix="It changed: try again.")
-
-    def _write(self, piece: bytes) -> None:
-        self._block += piece
-        while len(self._block) >= BLOCK_BYTES:
-            self._compress(bytes(self._block[:BLOCK_BYTES]))
-            del self._block[:BLOCK_BYTES]
-
-    def _compress(self, block: bytes) -> None:
-        self._diff.update(block)
-        self._out(self._stream.compress(block))
-
-    def _out(self, piece: bytes) -> None:
-        self._digest.update(piece)
-        self._size_bytes += len(piece)
-        self._file.write(piece)
+def _copy(content: BinaryIO, blob: BlobWriter, size_bytes: int, name: str) -> None:
+    left = size_bytes
+    while left and (chunk := content.read(min(left, BLOCK_BYTES))):
+        left -= len(chunk)
+        blob.write(chunk)
+    if left or content.read(1):
+        raise IntegrityError(f"{name} is not {size_bytes} bytes long, as it said.", fix="It changed: try again.")
 
 
 def _opened(entry: LayerEntry) -> tuple[BinaryIO, int]:

@@ -1,0 +1,151 @@
+"""Images in an OCI layout: a folder of blobs and an index, which skopeo, podman and others read and write.
+
+Source: the OCI image specification 1.1, image-layout.md.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from penstock.ground.errors import EnvironmentMismatch, IntegrityError, InvalidInput, NotFound
+from penstock.ground.files import ensure_directory, locked, write_atomically, writing
+from penstock.oci.blob import LayerBlob
+from penstock.oci.digests import DigestingReader, digest_of, hex_of, mismatch, verify
+from penstock.oci.image import MANIFEST_TYPE, Image
+from penstock.oci.types import (
+    COMPRESSIONS,
+    OCI_INDEX,
+    Descriptor,
+    Format,
+    Index,
+    Manifest,
+    Platform,
+    decode_config,
+    decode_manifest,
+    encode,
+)
+
+REF_NAME = "org.opencontainers.image.ref.name"
+_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+CHUNK_BYTES = 1 << 20
+
+
+def write_layout(image: Image, directory: Path, *, tag: str = "latest", format: Format = "oci") -> str:
+    """Adds the image to the layout in ``directory`` (made if needed) under ``tag``, and gives its digest."""
+    manifest = image.manifest(format)
+    for layer in image.layers:
+        with layer.open() as stream:
+            _write_blob(directory, layer.digest, stream)
+    for content in (image.config_bytes(), manifest):
+        write_atomically(_blob(directory, digest_of(content)), content)
+    entry = Descriptor(
+        media_type=MANIFEST_TYPE[format],
+        digest=digest_of(manifest),
+        size_bytes=len(manifest),
+        platform=image.platform,
+        annotations={REF_NAME: tag},
+    )
+    with locked(directory / ".lock"):
+        others = (known for known in _entries(directory) if (known.annotations or {}).get(REF_NAME) != tag)
+        index = Index(schema_version=2, media_type=OCI_INDEX, manifests=(*others, entry))
+        write_atomically(directory / "index.json", encode(index))
+        write_atomically(directory / "oci-layout", _MARKER)
+    return entry.digest
+
+
+def read_layout(directory: Path, *, tag: str | None = None, platform: Platform | None = None) -> Image:
+    """The image called ``tag`` (or the only one) in the layout, its layers left where they are, every digest checked.
+
+    Raises InvalidInput (no layout), NotFound, EnvironmentMismatch, IntegrityError.
+    """
+    if not (directory / "oci-layout").is_file():
+        raise InvalidInput(f"{directory} is not an OCI layout: it has no oci-layout file.")
+    entries = _entries(directory)
+    named = [entry for entry in entries if tag is None or (entry.annotations or {}).get(REF_NAME) == tag]
+    if not named or (tag is None and platform is None and len(named) > 1):
+        names = ", ".join((entry.annotations or {}).get(REF_NAME, entry.digest) for entry in entries) or "nothing"
+        raise NotFound(f"{directory} holds no single image to take.", fix=f"Name one by its tag; it holds {names}.")
+    return _image(directory, _chosen(directory, named, platform))
+
+
+def _chosen(directory: Path, entries: list[Descriptor], platform: Platform | None) -> bytes:
+    """The manifest for the platform among ``entries``, nested indexes looked into."""
+    offered: list[Platform] = []
+    for entry in entries:
+        content = _read(directory, entry.digest)
+        document = decode_manifest(content, media_type=entry.media_type)
+        if isinstance(document, Index):
+            inner = [one for one in document.manifests if one.platform is None or one.platform.os != "unknown"]
+            return _chosen(directory, inner, platform or Platform.of_host())
+        config = decode_config(_read(directory, document.config.digest))
+        if platform is None or platform.runs(config.platform):
+            return content
+        offered.append(config.platform)
+    listed = ", ".join(map(str, offered)) or "nothing"
+    raise EnvironmentMismatch(f"{directory} holds no image for {platform}.", fix=f"It offers {listed}.")
+
+
+def _image(directory: Path, content: bytes) -> Image:
+    manifest = decode_manifest(content)
+    if not isinstance(manifest, Manifest):
+        raise InvalidInput(f"{directory} names an index where a manifest should be.")
+    raw_config = _read(directory, manifest.config.digest)
+    config = decode_config(raw_config)
+    if len(config.rootfs.diff_ids) != len(manifest.layers):
+        raise IntegrityError(f"The image in {directory} has other layers than its config says. Build it again.")
+    layers = [
+        _layer(directory, layer, diff_id)
+        for layer, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
+    ]
+    return Image(config=config, layers=tuple(layers), raw_config=raw_config, raw_manifest=content)
+
+
+def _layer(directory: Path, descriptor: Descriptor, diff_id: str) -> LayerBlob:
+    path = _blob(directory, descriptor.digest)
+    with _opened(path) as stream:
+        reader = DigestingReader(stream)
+        reader.drain()
+    if reader.digest != descriptor.digest:
+        raise mismatch(str(path), expected=descriptor.digest, actual=reader.digest)
+    compression = COMPRESSIONS.get(descriptor.media_type)
+    if compression is None:
+        raise InvalidInput(f"{directory} has a layer of the type {descriptor.media_type!r}, which is not read here.")
+    return LayerBlob(diff_id, descriptor.digest, reader.size_bytes, path, compression)
+
+
+def _entries(directory: Path) -> tuple[Descriptor, ...]:
+    try:
+        return msgspec.json.decode((directory / "index.json").read_bytes(), type=Index).manifests
+    except FileNotFoundError:
+        return ()
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"{directory}/index.json cannot be read: {error}.") from error
+
+
+def _blob(directory: Path, digest: str) -> Path:
+    return directory / "blobs" / "sha256" / hex_of(digest)
+
+
+def _read(directory: Path, digest: str) -> bytes:
+    path = _blob(directory, digest)
+    with _opened(path) as stream:
+        return verify(stream.read(), digest=digest, what=str(path))
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise IntegrityError(f"The layout has no blob {path.name}. Write it again.") from None
+
+
+def _write_blob(directory: Path, digest: str, stream: BinaryIO) -> None:
+    path = _blob(directory, digest)
+    if not path.exists():
+        ensure_directory(path.parent)
+        with writing(path) as file:
+            shutil.copyfileobj(stream, file, CHUNK_BYTES)
