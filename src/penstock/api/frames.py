@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def runs_frame(runs: Sequence[RunView]) -> pandas.DataFrame:
-    """One row a run; times are UTC, a metric that a run lacks is NaN, a param or tag None.
+    """One row a run; times are UTC, and what a run lacks is missing in pandas' own way.
 
     Raises EnvironmentMismatch without pandas.
     """

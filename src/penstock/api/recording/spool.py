@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,9 @@ class _Header(Struct, frozen=True):
     tracking_uri: str
 
 
-_DECODER = msgspec.json.Decoder(Operation)
+# MessagePack, because JSON has no NaN and no infinity; base64, because a line ends where the operation does.
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Operation)
 
 
 class Spool:
@@ -46,7 +49,7 @@ class Spool:
     def append(self, operations: Sequence[Operation], tracking_uri: str) -> None:
         """Keeps the operations behind those already waiting. Raises StorageFailed."""
         ensure_directory(self.path.parent)
-        lines = [msgspec.json.encode(operation) + b"\n" for operation in operations]
+        lines = [b64encode(_ENCODER.encode(operation)) + b"\n" for operation in operations]
         with self.held(), storage_errors(self.path), self.path.open("ab") as file:
             if not file.tell():
                 lines.insert(0, msgspec.json.encode(_Header(tracking_uri)) + b"\n")
@@ -72,7 +75,7 @@ class Spool:
                 if not line.endswith(b"\n"):
                     return
                 offset += len(line)
-                yield _DECODER.decode(line), offset
+                yield _DECODER.decode(b64decode(line)), offset
 
     def _sent_bytes(self) -> int:
         return int(self._mark.read_text()) if self._mark.exists() else 0
