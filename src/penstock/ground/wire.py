@@ -93,7 +93,7 @@ def _enum(kind: type[StrEnum]) -> Kind:
 
 
 def _one(kind: type[Struct]) -> Kind:
-    return Kind(to_wire, lambda value: from_wire(kind, value))
+    return Kind(lambda value: to_wire(value), lambda value: from_wire(kind, value))
 
 
 def _many(kind: type[Struct]) -> Kind:
