@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _TRACKING = "penstock.api.tracking"
 _MODELS = "penstock.api.models"
+_MODELS_FLAVORS = "penstock.api.models_flavors"
 _RUNNING = "penstock.api.running"
 _ACTIVE = "penstock.api.active"
 _RUN_FILES = "penstock.api.run_files"
@@ -66,4 +67,10 @@ DOORS: dict[str, str] = {
     "MlflowClient": "penstock.api.client",
     "data": "penstock.api.data",
     "resolve_model": "penstock.api.resolve",
+    "log_model": _MODELS,
+    "save_model": _MODELS,
+    "load_model": _MODELS,
+    "infer_signature": _MODELS,
+    "sklearn": _MODELS_FLAVORS,
+    "pyfunc": _MODELS_FLAVORS,
 }

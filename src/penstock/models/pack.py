@@ -92,6 +92,12 @@ def save_model(
     return read_model_folder(target)
 
 
+def rewrite(folder: ModelFolder, **fields: Any) -> ModelFolder:
+    """The folder with these top-level fields of MLmodel set, e.g. ``run_id`` and ``model_id`` once they are known."""
+    _write(folder.path, folder.document.with_fields(**fields))
+    return read_model_folder(folder.path)
+
+
 def _check_free(target: Path) -> None:
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise AlreadyExists(f"{target} already exists.", fix="Give a new path, or remove it first.")
