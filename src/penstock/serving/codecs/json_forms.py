@@ -55,7 +55,10 @@ class JsonForms:
             return None
         if split is None:
             return Payload(rows if rows is not None else inputs, params=params)
-        return Payload(split.data, None if split.columns is None else tuple(split.columns), params=params)
+        names = None if split.columns is None else tuple(split.columns)
+        if names is not None and split.data and len(split.data[0]) != len(names):
+            return None
+        return Payload(split.data, names, params=params)
 
     def _widely(self, body: Any) -> Payload:
         if not isinstance(body, Mapping):
@@ -170,7 +173,7 @@ def decoded(body: bytes) -> Any:
 
 def _slowly_decoded(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body.decode("utf-8"))
     except RecursionError:
         raise InvalidInput("The JSON is nested too deeply.", fix="Send at most a few levels of lists.") from None
     except UnicodeDecodeError as error:

@@ -1,0 +1,48 @@
+"""Real model folders, and the real program serving them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from penstock.models.pack import save_model
+from penstock.models.signature import infer_signature
+from serving.served import Served
+
+
+@pytest.fixture(scope="session")
+def iris_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A logistic regression of iris with signature and input example."""
+    features, target = load_iris(return_X_y=True, as_frame=True)
+    model = LogisticRegression(max_iter=500).fit(features, target)
+    folder = tmp_path_factory.mktemp("models") / "iris"
+    signature = infer_signature(features, model.predict(features))
+    save_model(model, folder, signature=signature, input_example=features.head(3))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def iris(iris_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The iris model, served; one process for all tests that only ask."""
+    with Served(iris_folder, tmp_path_factory.mktemp("log") / "iris.log") as served:
+        yield served.wait_ready()
+        assert served.stop() == 0
+
+
+@pytest.fixture
+def serve_folder(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Gives ``serve_folder(folder, *arguments, environment=...)``: a process of the test's own, not awaited."""
+    started: list[Served] = []
+
+    def start(folder: Path | None, *arguments: str, **options: Any) -> Served:
+        started.append(Served(folder, tmp_path / f"serve-{len(started)}.log", *arguments, **options))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.stop()

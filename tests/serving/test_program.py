@@ -1,0 +1,92 @@
+"""The program's life: loading, failing, stopping, where it may write and as whom."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serving.served import ROW, Served, free_port
+
+
+def last_line(served: Served) -> str:
+    return served.log.read_text().strip().splitlines()[-1]
+
+
+def test_a_model_that_does_not_load_ends_with_1_and_the_reason_last(
+    iris_folder: Path, tmp_path: Path, serve_folder: Callable[..., Served]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(iris_folder, broken)
+    (broken / "model.pkl").write_bytes(b"cno_such_module\nThing\n.")
+    served = serve_folder(broken)
+    assert served.process.wait(60) == 1
+    assert "Traceback" in served.log.read_text()
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in last_line(served)
+
+
+def test_a_folder_without_a_model_says_so(tmp_path: Path, serve_folder: Callable[..., Served]) -> None:
+    served = serve_folder(tmp_path)
+    assert served.process.wait(60) == 1
+    assert "holds no MLmodel" in last_line(served)
+
+
+def test_no_model_at_all_names_the_places(serve_folder: Callable[..., Served]) -> None:
+    served = serve_folder(None, environment={"PENSTOCK_MODEL_PATH": ""})
+    assert served.process.wait(60) == 1
+    assert "/opt/ml/model" in last_line(served)
+
+
+def test_a_taken_port_says_so(iris: Served, iris_folder: Path, serve_folder: Callable[..., Served]) -> None:
+    served = serve_folder(iris_folder, "--port", str(iris.port))
+    assert served.process.wait(60) == 1
+    assert str(iris.port) in last_line(served)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_0(iris_folder: Path, serve_folder: Callable[..., Served], number: int) -> None:
+    served = serve_folder(iris_folder).wait_ready()
+    assert served.stop(number) == 0
+
+
+def test_the_port_and_the_model_come_from_the_environment(iris_folder: Path, tmp_path: Path) -> None:
+    port = free_port()
+    nested = tmp_path / "azure" / "iris"
+    shutil.copytree(iris_folder, nested)
+    environment = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port), "PORT": "1", "AZUREML_MODEL_DIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-m", "penstock.serving", "serve"], env=environment) as process:
+        served = Served.__new__(Served)
+        served.port, served.process, served.log = port, process, tmp_path / "none"
+        assert served.wait_ready().invoke({"inputs": [ROW]}).json == {"predictions": [2]}
+        assert served.stop() == 0
+
+
+def test_debugging_puts_the_traceback_into_the_answer(iris_folder: Path, serve_folder: Callable[..., Served]) -> None:
+    served = serve_folder(iris_folder, "--debug").wait_ready()
+    assert "Traceback" in served.invoke({"inputs": [[None, 1, 2, 3]]}).json["stack_trace"]
+
+
+def test_it_serves_as_a_stranger_and_writes_nothing(iris_folder: Path, tool: Callable[[str], Path]) -> None:
+    """A read-only root and an unknown user, as serverless endpoints have them; only /tmp can be written."""
+    bwrap = tool("bwrap")
+    port = free_port()
+    view = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--unshare-pid", "--as-pid-1"]
+    model = ["--ro-bind", str(iris_folder), "/tmp/model"]
+    command = [sys.executable, "-m", "penstock.serving", "serve", "/tmp/model", "--port", str(port)]
+    with subprocess.Popen(
+        [str(bwrap), *view, *model, "--unshare-user", "--uid", "12345", "--gid", "12345", *command],
+        stderr=subprocess.PIPE,
+    ) as process:
+        served = Served.__new__(Served)
+        served.port, served.process, served.log = port, process, iris_folder / "MLmodel"
+        try:
+            assert served.wait_ready().invoke({"inputs": [ROW]}).json == {"predictions": [2]}
+        finally:
+            process.terminate()
+            process.wait(60)
