@@ -1,0 +1,40 @@
+"""A package index in a folder, an apt archive in a folder signed by a real key, and servers that misbehave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from images.places import Archive, TestServer
+
+
+@pytest.fixture
+def index_only(tmp_path: Path) -> Callable[[Path], dict[str, str]]:
+    """Gives the environment in which ``folder`` is all the package index there is."""
+
+    def environment(folder: Path) -> dict[str, str]:
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        cache = {"UV_CACHE_DIR": str(tmp_path / "uv"), "HOME": str(home)}
+        return {**kept, **cache, "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(folder)}
+
+    return environment
+
+
+@pytest.fixture
+def server() -> Iterator[TestServer]:
+    made = TestServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def archive(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], Path]) -> Iterator[Archive]:
+    tool("gpgv")
+    made = Archive(tmp_path_factory.mktemp("a"), tool("gpg"))
+    yield made
+    made.close()
