@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from msgspec import Struct
 
 from penstock.deploy.bucket import bucket_region, split_url
+from penstock.deploy.prices import Price, find_prices
 from penstock.deploy.repository import future_uri, repository_uri
-from penstock.deploy.request import DeployRequest
+from penstock.deploy.request import DEFAULT_INSTANCE_TYPE, DeployRequest
 from penstock.deploy.resources import DEPLOYMENT_TAG, archive_key, bucket_name, image_tag, prefix_of, role_name
 from penstock.deploy.roles import find_role, get_role_arn
 from penstock.deploy.session import AwsSession
@@ -39,7 +40,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     endpoint: dict[str, Any] | None = None
     endpoint_tags: dict[str, str] = {}
     scaling: dict[str, dict[str, Any]] = {}
-    alarms: tuple[str, ...] = ()
+    alarms: dict[str, dict[str, Any]] = {}
+    prices: dict[str, Price] = {}
 
     @property
     def ours(self) -> bool:
@@ -58,6 +60,7 @@ def observe(request: DeployRequest, aws: AwsSession) -> Observed:
         configs = pool.submit(
             _names, aws, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", request.name
         )
+        prices = pool.submit(_prices, request, hosting, aws)
         return Observed(
             account=aws.account,
             region=aws.region,
@@ -66,6 +69,7 @@ def observe(request: DeployRequest, aws: AwsSession) -> Observed:
             bucket=bucket,
             model_names=models.result(),
             config_names=configs.result(),
+            prices=prices.result(),
             **hosting.result(),
             **_role(request, hosting.result().get("models", {}), aws),
             **storage.result(),
@@ -112,6 +116,14 @@ def _storage(request: DeployRequest, bucket: str, aws: AwsSession) -> dict[str, 
     if not wanted:
         return {}
     return {"bucket_region": bucket_region(aws, bucket), "archives": tuple(url for url in wanted if _object(aws, url))}
+
+
+def _prices(request: DeployRequest, hosting: Future[dict[str, Any]], aws: AwsSession) -> dict[str, Price]:
+    """Prices of the instance types that are there or asked for."""
+    config = hosting.result().get("config") or {}
+    kinds = {variant.get("InstanceType") for variant in config.get("ProductionVariants", [])}
+    kinds |= {variant.instance_type or DEFAULT_INSTANCE_TYPE for variant in request.variants}
+    return find_prices(aws, (kind for kind in kinds if kind))
 
 
 def _object(aws: AwsSession, url: str) -> bool:

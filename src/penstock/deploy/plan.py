@@ -7,6 +7,7 @@ from typing import Any
 from penstock.deploy.config import archive_url, config_body, model_body, settled_variants
 from penstock.deploy.endpoint import BROKEN, endpoint_steps, stale_steps
 from penstock.deploy.observe import Observed, packages
+from penstock.deploy.prices import sum_cost
 from penstock.deploy.request import DeployRequest, VariantRequest
 from penstock.deploy.resources import (
     DEPLOYMENT_TAG,
@@ -58,6 +59,7 @@ def build_plan(request: DeployRequest, observed: Observed) -> Plan:
         images={variant: body["PrimaryContainer"]["Image"] for variant, (_, body) in models.items()},
         tags=tags,
         warnings=_warnings(request, observed),
+        cost=sum_cost(config["ProductionVariants"], observed.prices),
     )
 
 

@@ -42,6 +42,10 @@ class EndpointStatus(Struct, frozen=True, kw_only=True):
     ours: bool = False
     tags: dict[str, str] = {}
 
+    def age_ms(self, now_ms: int) -> int:
+        """Milliseconds since it last changed."""
+        return now_ms - int(datetime.fromisoformat(self.changed).timestamp() * 1000)
+
 
 def status(aws: AwsSession, name: str) -> EndpointStatus:
     """The endpoint ``name``. Raises NotFound."""

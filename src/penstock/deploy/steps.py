@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
-from penstock.deploy.resources import Kind, Resource
+from penstock.deploy.prices import Cost
+from penstock.deploy.resources import EXPIRES_TAG, Kind, Resource
 
 
 class Action(StrEnum):
@@ -51,6 +53,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     images: dict[str, str] = {}
     tags: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
+    cost: Cost = Cost()
 
     @property
     def changes(self) -> bool:
@@ -77,9 +80,21 @@ def render(plan: Plan) -> str:
         lines.append(f"  {SIGNS[item.action]} {item.resource.kind.value:<10} {item.resource.name}{note}")
         lines.extend(f"      ~ {change.setting}: {change.before} -> {change.after}" for change in item.changes)
     lines.extend(f"  ! {warning}" for warning in plan.warnings)
+    lines.extend(_terms(plan))
     totals = ", ".join(f"{plan.count(action)} to {action.value}" for action in Action)
     lines.append(f"{totals}." if plan.changes else "Nothing to do: what is asked for is there.")
     return "\n".join(lines)
+
+
+def _terms(plan: Plan) -> list[str]:
+    """The price and the expiry, a line each."""
+    cost, expires = plan.cost, plan.tags.get(EXPIRES_TAG, "")
+    lines = []
+    if cost.per_hour:
+        lines.append(f"  $ {cost.per_hour:.3f} an hour, {cost.per_month:.0f} a month ({'; '.join(cost.origins)})")
+    lines.extend(f"  $ no price is known for {kind}" for kind in cost.unknown)
+    when = datetime.fromtimestamp(int(expires) / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC") if expires else "never"
+    return [*lines, f"  expires {when}"]
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
