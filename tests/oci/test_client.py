@@ -9,35 +9,15 @@ from typing import Any
 
 import pytest
 
+from oci.images import AMD64, content, make_image
 from oci.serving import serving
 from penstock.ground.errors import AlreadyExists, EnvironmentMismatch, InvalidInput, NotFound, Unauthenticated
 from penstock.oci.auth import Basic
-from penstock.oci.blob import Layer
 from penstock.oci.cache import BlobCache
 from penstock.oci.client import RegistryClient
-from penstock.oci.image import Image, empty_image
-from penstock.oci.layer import LayerEntry, write_layer
 from penstock.oci.registry import RegistryApp
 from penstock.oci.storage import RegistryStorage
-from penstock.oci.types import DOCKER_INDEX, Descriptor, Index, Platform, RuntimeConfig, encode
-
-AMD64 = Platform("linux", "amd64")
-
-
-def make_image(directory: Path, *, model: bytes = b"model", platform: Platform = AMD64) -> Image:
-    cache = BlobCache(directory)
-    layers = [
-        write_layer([LayerEntry(name="base", content=b"base" * 100_000)], cache),
-        write_layer([LayerEntry(name="opt/ml/model/MLmodel", content=model)], cache),
-    ]
-    return (
-        empty_image(platform).configured(RuntimeConfig(entrypoint=("serve",))).append(layers, notes=("base", "model"))
-    )
-
-
-def content(layer: Layer) -> bytes:
-    with layer.open() as stream:
-        return stream.read()
+from penstock.oci.types import DOCKER_INDEX, Descriptor, Index, Platform, encode
 
 
 class Recorder:

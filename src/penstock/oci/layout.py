@@ -15,12 +15,12 @@ from penstock.ground.errors import EnvironmentMismatch, IntegrityError, InvalidI
 from penstock.ground.files import ensure_directory, locked, write_atomically, writing
 from penstock.oci.blob import LayerBlob
 from penstock.oci.digests import DigestingReader, digest_of, hex_of, mismatch, verify
-from penstock.oci.image import MANIFEST_TYPE, Image
+from penstock.oci.image import Image
 from penstock.oci.types import (
     COMPRESSIONS,
     OCI_INDEX,
+    OCI_MANIFEST,
     Descriptor,
-    Format,
     Index,
     Manifest,
     Platform,
@@ -34,16 +34,16 @@ _MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 CHUNK_BYTES = 1 << 20
 
 
-def write_layout(image: Image, directory: Path, *, tag: str = "latest", format: Format = "oci") -> str:
-    """Adds the image to the layout in ``directory`` (made if needed) under ``tag``, and gives its digest."""
-    manifest = image.manifest(format)
+def write_layout(image: Image, directory: Path, *, tag: str = "latest") -> str:
+    """Adds the image, in the OCI format, to the layout in ``directory`` (made if needed), and gives its digest."""
+    manifest = image.manifest("oci")
     for layer in image.layers:
         with layer.open() as stream:
             _write_blob(directory, layer.digest, stream)
     for content in (image.config_bytes(), manifest):
         write_atomically(_blob(directory, digest_of(content)), content)
     entry = Descriptor(
-        media_type=MANIFEST_TYPE[format],
+        media_type=OCI_MANIFEST,
         digest=digest_of(manifest),
         size_bytes=len(manifest),
         platform=image.platform,
