@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,7 @@ _FILES = (FILE, b"\0", b"7")
 _FIFO = b"6"
 _DEVICES = (b"3", b"4")
 _MAX_LINKS = 40
+_MAX_DEPTH = 200
 _LATEST_MTIME = 1 << 33
 
 
@@ -197,6 +199,7 @@ class Tree:
                 pending.extendleft(reversed(target.split("/")))
             elif stat.S_ISDIR(mode):
                 real.append(part)
+                _check_depth(real)
             else:
                 raise InvalidInput(f"The layer puts entries below {'/'.join(parts)!r}, a file. Do not use it.")
         return os.path.join(self._root, *real)
@@ -234,7 +237,14 @@ def _parts(name: str) -> tuple[str, ...]:
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts or "\0" in name:
         raise InvalidInput(f"The layer holds {name[:300]!r}, which leads outside.", fix="Do not use this image.")
+    _check_depth(parts)
     return parts
+
+
+def _check_depth(parts: Sequence[str]) -> None:
+    """Trees deeper than any honest one would break whoever walks them later, to remove them first of all."""
+    if len(parts) > _MAX_DEPTH:
+        raise InvalidInput(f"The layer holds directories {_MAX_DEPTH} deep and more.", fix="Do not use this image.")
 
 
 def _set_time(path: str, member: Member) -> None:
