@@ -1,0 +1,70 @@
+"""Routes about the server itself, and the ones of MLflow's that are known and not offered."""
+
+from __future__ import annotations
+
+from penstock.ground.errors import NotImplementedHere
+from penstock.ground.version import __version__
+from penstock.server.context import Context
+from penstock.server.handlers.experiments import Answer
+from penstock.server.routes import Route, reads
+from penstock.serving.http.types import Response
+
+TEXT = [("content-type", "text/plain; charset=utf-8")]
+# What MLflow offers beyond tracking and the registry; a client gets 501 for these, which it does not retry.
+NOT_OFFERED = (
+    "traces",
+    "assessments",
+    "scorers",
+    "gateway",
+    "prompt-optimization",
+    "datasets",
+    "webhooks",
+    "workspaces",
+    "issues",
+    "label-schemas",
+    "review-queues",
+    "genai",
+    "jobs",
+    "assistant",
+)
+
+
+def health(_: Context) -> Response:
+    return Response(200, b"OK", TEXT)
+
+
+def version(_: Context) -> Response:
+    return Response(200, __version__.encode(), TEXT)
+
+
+def home(_: Context) -> Response:
+    return Response(200, b"Penstock's tracking server. The API is under /api/2.0/mlflow.\n", TEXT)
+
+
+def server_info(context: Context) -> Answer:
+    return {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "trace_archival_enabled": False,
+        "multipart_uploads_enabled": False,
+        "multipart_downloads_enabled": False,
+        "presigned_uploads_supported": False,
+        "presigned_downloads_supported": False,
+        "features_enabled": {},
+        "served_by": "penstock",
+    }
+
+
+def not_offered(noun: str) -> NotImplementedHere:
+    """The error for a part of MLflow's API that is known and not offered."""
+    return NotImplementedHere(
+        f"Penstock's tracking server does not offer MLflow's '{noun}'.", fix="Use a stock MLflow server for it."
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(method="GET", path="/health", handler=health, bare=True),
+    Route(method="GET", path="/version", handler=version, bare=True),
+    Route(method="GET", path="/", handler=home, bare=True),
+    reads("3.0/mlflow/server-info", server_info),
+)
