@@ -18,5 +18,6 @@ class Row(NamedTuple):
 
 COMMANDS: dict[str, Row] = {
     "quickstart": Row("penstock.cli.quickstart", "quickstart", "Start", "Run the whole story, notebook to endpoint."),
+    "server": Row("penstock.cli.server", "server", "Look", "Run the tracking server and model registry."),
     "config": Row("penstock.cli.config", "config", "Help", "Show every setting and where it came from."),
 }
