@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from images.places import Archive, TestServer
+from images.places import Archive, SmallWorld, TestServer
 
 
 @pytest.fixture
@@ -38,3 +38,15 @@ def archive(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], Path
     made = Archive(tmp_path_factory.mktemp("a"), tool("gpg"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def small_world(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallWorld:
+    """An apt archive with all that a base needs and a package index with all that the program needs, both tiny."""
+    world = SmallWorld(archive, tmp_path / "index")
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(world.index))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    return world

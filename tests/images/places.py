@@ -9,8 +9,10 @@ import subprocess
 import threading
 from pathlib import Path
 
-from images.making import make_deb
+from images.making import make_deb, make_wheel
 from penstock.images.bases.apt_sources import AptSource
+from penstock.images.bases.debian import roots
+from penstock.models.folder import ModelFolder, read_model_folder
 
 
 class Answer:
@@ -109,3 +111,41 @@ class Archive:
     def close(self) -> None:
         kill = ["gpgconf", "--homedir", str(self._home), "--kill", "all"]
         subprocess.run(kill, check=False, capture_output=True)
+
+
+class SmallWorld:
+    """Everything an image is made of, tiny: ``apt_sources`` is the setting, ``index`` the folder of wheels."""
+
+    def __init__(self, archive: Archive, index: Path) -> None:
+        self.archive, self.index = archive, index
+        self.apt_sources = f"deb [signed-by={archive.key}] file://{archive.root} bookworm main"
+        library = {"./usr/lib/python3.11/": b"", "./usr/lib/python3.11/os.py": b"name = 'posix'\n"}
+        for name in roots("3.11"):
+            archive.add(name, files={f"./usr/share/doc/{name}/copyright": b"free"})
+        archive.add("python3.11-minimal", "2.0-1", files={**library, "./usr/bin/python3.11": b"\x7fELF"})
+        archive.publish()
+        for name, version in (
+            ("msgspec", "0.20"),
+            ("pyyaml", "6.1"),
+            ("numpy", "2.0"),
+            ("httptools", "0.7"),
+            ("uvloop", "0.22"),
+        ):
+            make_wheel(index, name, version)
+        make_wheel(index, "scikit_learn", "1.9.1", requires=("numpy",), licence="BSD-3-Clause")
+
+    def model(
+        self, path: Path, *, python: str = "3.11.7", requirements: str = "scikit-learn==1.9.1\nmlflow==3.1\n"
+    ) -> ModelFolder:
+        """A model folder of the sklearn flavor."""
+        path.mkdir(parents=True)
+        stated = ("loader_module: mlflow.sklearn", f"python_version: {python}", "model_path: model.pkl")
+        flavors = "  python_function:\n" + "".join(f"    {line}\n" for line in stated)
+        flavors += "  sklearn:\n    pickled_model: model.pkl\n"
+        (path / "MLmodel").write_text(f"flavors:\n{flavors}run_id: {'a' * 32}\nmodel_id: m-1\n")
+        (path / "model.pkl").write_bytes(b"pickle")
+        (path / "requirements.txt").write_text(requirements)
+        return read_model_folder(path)
+
+    def folder(self, path: Path) -> ModelFolder:
+        return read_model_folder(path)

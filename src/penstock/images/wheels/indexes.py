@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-_UV_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX")
+NO_INDEX = "UV_NO_INDEX"  # uv has a flag for it and no variable; resolve.py turns the one into the other
+_UV_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", NO_INDEX)
 _UV_KEYS = {"index", "index-url", "extra-index-url", "find-links", "no-index"}
 
 
@@ -33,7 +34,7 @@ def index_environment(environment: Mapping[str, str] | None = None) -> dict[str,
     _copy(env, "UV_FIND_LINKS", ",".join(pip.get("find-links", "").split()))
     _copy(env, "UV_INSECURE_HOST", " ".join(pip.get("trusted-host", "").split()))
     if pip.get("no-index", "").lower() in ("1", "true", "yes", "on"):
-        env["UV_NO_INDEX"] = "1"
+        env[NO_INDEX] = "1"
     if "UV_INDEX" in env or "UV_FIND_LINKS" in env:
         env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return env

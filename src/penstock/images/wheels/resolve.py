@@ -14,7 +14,7 @@ from uv import find_uv_bin
 from penstock.ground.errors import EnvironmentMismatch, PenstockError, ToolFailed, Unauthenticated, Unavailable
 from penstock.ground.files import ensure_directory, write_atomically
 from penstock.images.target import Target
-from penstock.images.wheels.indexes import index_environment
+from penstock.images.wheels.indexes import NO_INDEX, index_environment
 from penstock.images.wheels.lock import Lock, read_pylock
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
@@ -64,6 +64,8 @@ def _compile(requirements: tuple[str, ...], target: Target, environment: Mapping
             "--generate-hashes", "--only-binary=:all:", "--no-python-downloads",
             f"--python-platform={target.uv_platform}", f"--python-version={target.python}", str(wanted),
         ]  # fmt: skip
+        if environment.get(NO_INDEX):
+            command.append("--no-index")
         done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     if done.returncode:
         raise explained(done.stderr, target)
