@@ -1,106 +1,198 @@
-"""The model server's routes: what every platform asks of a model, on one port."""
+"""The model server's application: every contract's routes over the models that are loaded."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
-from penstock.ground.errors import ModelFailed, NotFound, Unavailable, UnsupportedMedia
-from penstock.ground.version import __version__
-from penstock.serving.codecs.answers import answer
-from penstock.serving.codecs.csv_table import CsvTable
-from penstock.serving.codecs.json_forms import JsonForms
-from penstock.serving.codecs.media import Media, accepted, content_type_of, plain_body
+from penstock.ground.errors import AlreadyExists, ModelFailed, NotFound, PenstockError, StorageFailed, Unavailable
+from penstock.ground.names import near
+from penstock.models.load import LoadedModel, load_model
+from penstock.serving.contracts.kserve import KServe
+from penstock.serving.contracts.platforms import Platforms
+from penstock.serving.contracts.route import Route, Routes
+from penstock.serving.contracts.sagemaker import SageMaker
+from penstock.serving.engine import EngineLimits
 from penstock.serving.http.server import render_error
 from penstock.serving.http.types import Limits, Refused, Request, RequestHead, Response
-from penstock.serving.payload import Payload
-from penstock.serving.predictor import Predictor
+from penstock.serving.metrics import Metrics
+from penstock.serving.options import ServeOptions
+from penstock.serving.request_log import RequestLog
+from penstock.serving.served_model import Done, ServedModel
 
 LOG = logging.getLogger("penstock.serving")
-Handler = Callable[[Request], "Response | Awaitable[Response]"]
-_OFFERED = (Media.JSON, Media.CSV)
+_SMALL = Limits(1 << 16)
+_OTHER = 2
 
 
 class ModelApp:
-    """The application of one model. Until ``predictor`` is set it is alive and not ready."""
+    """Serves the models of one process. Until one is there it is alive and not ready.
 
-    def __init__(self, *, max_body_bytes: int, debug: bool = False) -> None:
-        self.predictor: Predictor | None = None
-        self._limits = Limits(max_body_bytes)
-        self._small = Limits(1 << 16)
-        self._debug = debug
-        self._routes: dict[str, dict[str, Handler]] = {
-            "/ping": {"GET": self.ready},
-            "/health": {"GET": self.ready},
-            "/version": {"GET": self.version},
-            "/invocations": {"POST": self.invoke},
-        }
+    A single model answers to every name unless one was chosen; with ``multi_model`` each answers to its own.
+    """
 
-    def ready_with(self, predictor: Predictor) -> None:
-        """From here on the model answers."""
-        self._json = JsonForms(predictor.inputs)
-        self._csv = CsvTable(predictor.inputs)
-        self.predictor = predictor
+    def __init__(self, options: ServeOptions, metrics: Metrics) -> None:
+        self.options = options
+        self.metrics = metrics
+        self.default_name = options.model_name or "model"
+        self._models: dict[str, ServedModel] = {}
+        self._loading: set[str] = set()
+        self._proving: set[asyncio.Task[None]] = set()
+        self._large = Limits(options.max_body_bytes)
+        self._log = RequestLog(options.log_sample) if options.log_sample else None
+        contracts = (SageMaker(self), KServe(self), Platforms(self))
+        self._routes = Routes(tuple(route for contract in contracts for route in contract.routes()))
+
+    @property
+    def done(self) -> Done | None:
+        """Who is told of each prediction: the request log, if there is one."""
+        return None if self._log is None else self._log.write
+
+    # -- the HTTP server calls
 
     def limits(self, head: RequestHead) -> Limits:
-        return self._limits if "POST" in self._routes.get(head.path, ()) else self._small
+        """Bodies are read only where something is posted. Raises NotFound and Refused before a byte of body is kept."""
+        methods, _ = self._routes.find(head)
+        return self._large if _chosen(methods, head).method == "POST" else _SMALL
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
-        methods = self._routes.get(request.path)
-        if methods is None:
-            raise NotFound(f"There is no route {request.path!r}.", fix="POST to /invocations; GET /ping.")
-        handler = methods.get(request.method)
-        if handler is None:
-            if request.method == "HEAD" and "GET" in methods:
-                return methods["GET"](request)
-            return _method_not_allowed(request, methods)
-        return handler(request)
-
-    def ready(self, _: Request) -> Response:
-        """200 once the model is loaded: SageMaker's deep health check."""
-        if self.predictor is None:
-            raise Unavailable("The model is not loaded yet.", fix="Ask again in a moment.")
-        return Response(200, b"\n", [("content-type", "application/json")])
-
-    def version(self, _: Request) -> Response:
-        return Response(200, __version__.encode(), [("content-type", "text/plain; charset=utf-8")])
-
-    def invoke(self, request: Request) -> Response | Awaitable[Response]:
-        """The model's answer to the body, in the caller's dialect."""
-        if self.predictor is None:
-            raise Unavailable("The model is not loaded yet.", fix="Ask again in a moment.")
-        payload = self._payload(request)
-        predictions = self.predictor.predict(payload)
-        return answer(predictions, payload.dialect, accepted(request.headers, _OFFERED))
-
-    def _payload(self, request: Request) -> Payload:
-        content_type = content_type_of(request.headers)
-        body = plain_body(request.body, request.headers, max_bytes=self._limits.max_body_bytes)
-        if content_type.media in (Media.JSON, Media.NUMPY_SPLIT):
-            return self._json.decode(body, content_type)
-        if content_type.media is Media.CSV:
-            return self._csv.decode(body, content_type)
-        raise UnsupportedMedia(f"{content_type.media} is not read here.", fix="Send JSON or CSV.")
+        started = time.perf_counter()
+        methods, parts = self._routes.find(request)
+        route = _chosen(methods, request)
+        result = route.handler(request, parts)
+        if isinstance(result, Response):
+            self._count(route, result.status, started)
+        elif isinstance(result, asyncio.Future):
+            result.add_done_callback(lambda done: self._count_done(route, done, started))
+        return result
 
     def render_error(self, error: Exception, request: Request | None, request_id: str) -> Response:
         """The JSON answer of an error; a traceback only when debugging."""
         if isinstance(error, ModelFailed):
             LOG.error("request %s: the model failed", request_id, exc_info=error)
         response = render_error(error, request, request_id)
+        self.metrics.answered(_OTHER if request is None else self._row_of(request), response.status)
         if isinstance(error, Unavailable):
             response.headers.append(("retry-after", "1"))
-        if self._debug and not isinstance(error, Refused) and isinstance(response.body, bytes):
+        if isinstance(error, _MethodRefused):
+            response.headers.append(("allow", error.allowed))
+        if self.options.debug and not isinstance(error, Refused) and isinstance(response.body, bytes):
             trace = "".join(traceback.format_exception(error))
             response.body = msgspec.json.encode({**msgspec.json.decode(response.body), "stack_trace": trace})
         return response
 
+    # -- the contracts call
 
-def _method_not_allowed(request: Request, methods: dict[str, Handler]) -> Response:
-    allowed = ", ".join(sorted(methods))
-    refused = Refused(405, f"{request.path} does not take {request.method}. Use {allowed}.")
-    response = render_error(refused, request, "")
-    response.headers.append(("allow", allowed))
-    return response
+    def alive(self, _: Request, _parts: dict[str, str]) -> Response:
+        """200 as long as the process answers."""
+        return Response(200, b"\n", [("content-type", "application/json")])
+
+    def ready(self, request: Request, parts: dict[str, str]) -> Response:
+        """200 once the model is loaded: SageMaker's deep health check."""
+        if not self.options.multi_model:
+            self.find(None)
+        return self.alive(request, parts)
+
+    def predict(self, request: Request, parts: dict[str, str]) -> Response | Awaitable[Response]:
+        """The answer of the model that the path names, else of the only one, in the caller's dialect."""
+        name = parts.get("model")
+        model = self.find(None if name is None else unquote(name))
+        answer: Response | Awaitable[Response] = model.invoke(request, done=self.done)
+        return answer
+
+    def find(self, name: str | None) -> ServedModel:
+        """The model of that name. Raises NotFound, or Unavailable while the only one loads."""
+        if not self.options.multi_model and (name is None or not self.options.model_name):
+            name = self.default_name
+        if name == self.default_name and not self._models and not self.options.multi_model:
+            raise Unavailable("The model is not loaded yet.", fix="Ask again in a moment.")
+        self.check_loaded(name or "")
+        return self._models[name or ""]
+
+    def check_loaded(self, name: str) -> None:
+        """Raises NotFound for a model that is not loaded."""
+        if name not in self._models:
+            known = list(self._models) or [self.default_name]
+            raise NotFound(f"There is no model {name!r}.{near(name, known)}", fix="GET /v1/models lists the models.")
+
+    def names(self) -> list[str]:
+        return sorted(self._models)
+
+    def loaded(self) -> dict[str, Path]:
+        """The folder of every loaded model by its name."""
+        return {name: served.model.folder.path for name, served in self._models.items()}
+
+    async def load(self, name: str, path: Path) -> None:
+        """Loads one of several models. Raises AlreadyExists, StorageFailed (507) when memory is short."""
+        if name in self._models or name in self._loading:
+            raise AlreadyExists(f"The model {name!r} is loaded already.", fix="Unload it first.")
+        self._loading.add(name)
+        try:
+            model = await asyncio.get_running_loop().run_in_executor(None, load_model, path)
+        except MemoryError:
+            raise StorageFailed("There is not enough memory for another model.", fix="Unload one first.") from None
+        finally:
+            self._loading.discard(name)
+        self.serve(model, name)
+
+    def unload(self, name: str) -> None:
+        """Forgets a model. Raises NotFound."""
+        self.check_loaded(name)
+        self._models.pop(name).engine.close()
+
+    # -- the program calls
+
+    def serve(self, model: LoadedModel, name: str | None = None) -> None:
+        """From here on the model answers; whether it may be batched is then found out aside."""
+        options = self.options
+        limits = EngineLimits(
+            queue_requests=options.queue_requests,
+            batch_rows=options.batch_rows,
+            batch_wait_s=options.batch_wait_ms / 1000,
+            timeout_s=options.request_timeout_s,
+            batching=options.batching,
+        )
+        served = ServedModel(model, limits=limits, max_body_bytes=options.max_body_bytes, metrics=self.metrics)
+        self._models[name or self.default_name] = served
+        proving = asyncio.get_running_loop().create_task(self._prove(served))
+        self._proving.add(proving)
+        proving.add_done_callback(self._proving.discard)
+
+    async def _prove(self, served: ServedModel) -> None:
+        refused = await served.engine.prove()
+        LOG.info("batching is %s", "on" if refused is None else f"off: {refused}")
+
+    def _row_of(self, head: RequestHead) -> int:
+        try:
+            return _chosen(self._routes.find(head)[0], head).counts_as
+        except (PenstockError, Refused):
+            return _OTHER
+
+    def _count(self, route: Route, status: int, started: float) -> None:
+        seconds = time.perf_counter() - started if route.counts_as == 0 else None
+        self.metrics.answered(route.counts_as, status, seconds)
+
+    def _count_done(self, route: Route, done: asyncio.Future[Response], started: float) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._count(route, done.result().status, started)
+
+
+class _MethodRefused(Refused):
+    def __init__(self, head: RequestHead, allowed: str) -> None:
+        self.allowed = allowed
+        super().__init__(405, f"{head.path} does not take {head.method}. Use {allowed}.")
+
+
+def _chosen(methods: dict[str, Route], head: RequestHead) -> Route:
+    """The route for the method; HEAD is GET without its body."""
+    route = methods.get("GET" if head.method == "HEAD" else head.method)
+    if route is None:
+        raise _MethodRefused(head, ", ".join(sorted(methods)))
+    return route

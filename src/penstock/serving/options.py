@@ -17,15 +17,28 @@ MEBIBYTE = 1 << 20
 
 
 class ServeOptions(Struct, frozen=True, kw_only=True):
-    """How to serve one model. ``max_body_bytes`` also bounds what a compressed body unpacks to."""
+    """How to serve. ``model`` is None on a multi-model endpoint; ``max_body_bytes`` also bounds unpacked bodies.
 
-    model: Path
+    ``log_sample`` is the share of requests that are logged with their predictions. ``health_route`` and
+    ``predict_route`` are further routes of Vertex AI's choice.
+    """
+
+    model: Path | None
+    model_name: str | None = None
+    multi_model: bool = False
     host: str = "0.0.0.0"
     port: int = 8080
     workers: int = 1
     max_body_bytes: int = 25 * MEBIBYTE
     request_timeout_s: float = 60.0
     drain_s: float = 25.0
+    batching: bool = True
+    batch_rows: int = 512
+    batch_wait_ms: float = 0.0
+    queue_requests: int = 1024
+    log_sample: float = 0.0
+    health_route: str | None = None
+    predict_route: str | None = None
     debug: bool = False
 
 
@@ -45,8 +58,11 @@ def serve_options(
         return next(((env[variable], variable) for variable in variables if env.get(variable)), None)
 
     payload_mb = _number(text("", "SAGEMAKER_MAX_PAYLOAD_IN_MB"), 25)
+    multi_model = _is_true(env.get("SAGEMAKER_MULTI_MODEL"))
     return ServeOptions(
-        model=_model_directory(given.get("model"), env),
+        model=None if multi_model else _model_directory(given.get("model"), env),
+        model_name=given.get("model_name") or env.get("PENSTOCK_MODEL_NAME") or None,
+        multi_model=multi_model,
         host=given.get("host") or env.get("PENSTOCK_HOST") or "0.0.0.0",
         port=int(_number(text("port", *PORT_VARIABLES), 8080, most=65535)),
         workers=int(_number(text("workers", "PENSTOCK_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS"), 1, least=1)),
@@ -61,8 +77,19 @@ def serve_options(
             ),
             60.0,
         ),
-        debug=(text("debug", "PENSTOCK_DEBUG") or ("", ""))[0].lower() in ("1", "true", "yes", "on"),
+        batching=_is_true((text("batching", "PENSTOCK_BATCHING") or ("yes", ""))[0]),
+        batch_rows=int(_number(text("batch_rows", "PENSTOCK_BATCH_ROWS"), 512, least=1)),
+        batch_wait_ms=_number(text("batch_wait_ms", "PENSTOCK_BATCH_WAIT_MS"), 0.0, most=1000),
+        queue_requests=int(_number(text("queue_requests", "PENSTOCK_QUEUE_REQUESTS"), 1024, least=1)),
+        log_sample=_number(text("log_sample", "PENSTOCK_LOG_SAMPLE"), 0.0, most=1),
+        health_route=env.get("AIP_HEALTH_ROUTE") or None,
+        predict_route=env.get("AIP_PREDICT_ROUTE") or None,
+        debug=_is_true((text("debug", "PENSTOCK_DEBUG") or ("", ""))[0]),
     )
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").lower() in ("1", "true", "yes", "on")
 
 
 def _number(found: tuple[str, str] | None, default: float, *, least: float = 0, most: float = 2**53) -> float:

@@ -10,15 +10,18 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from penstock.ground.errors import PenstockError
 from penstock.models.load import LoadedModel, load_model
 from penstock.serving.app import ModelApp
 from penstock.serving.http.server import HttpServer, listener, run
+from penstock.serving.metrics import Metrics
 from penstock.serving.options import ServeOptions, serve_options
-from penstock.serving.predictor import Predictor
 from penstock.serving.waiting import answering
+
+SWITCH_S = 0.001  # how long the model's thread may keep the loop from its pings, in pure Python
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve_main() -> None:
-    """The program ``serve`` inside an image."""
-    sys.exit(main())
+    """The program ``serve`` inside an image. A prediction that never ends does not keep the process."""
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def parsed(arguments: Sequence[str]) -> dict[str, str | None]:
@@ -47,6 +52,12 @@ def parsed(arguments: Sequence[str]) -> dict[str, str | None]:
     parser.add_argument("--workers", help="processes that answer (1)")
     parser.add_argument("--max-body-bytes", help="the largest body that is taken (25 MiB)")
     parser.add_argument("--request-timeout", help="seconds until a request is given up with 504 (60)")
+    parser.add_argument("--model-name", help="the name KServe's routes know it by (any)")
+    parser.add_argument("--batching", choices=("on", "off"), help="predict for several requests at once (on)")
+    parser.add_argument("--batch-rows", help="the most rows of several requests in one prediction (512)")
+    parser.add_argument("--batch-wait-ms", help="how long a request may wait for company (0)")
+    parser.add_argument("--queue-requests", help="how many requests may wait before others get 503 (1024)")
+    parser.add_argument("--log-sample", help="the share of requests logged with their predictions (0)")
     parser.add_argument("--debug", action="store_const", const="1", help="put tracebacks into error answers")
     return vars(parser.parse_args(given))
 
@@ -54,26 +65,35 @@ def parsed(arguments: Sequence[str]) -> dict[str, str | None]:
 def serve(options: ServeOptions) -> int:
     """Loads the model and serves it; gives the exit code."""
     signal.signal(signal.SIGTERM, _leave)  # as PID 1 a process without a handler does not get the signal at all
-    application = ModelApp(max_body_bytes=options.max_body_bytes, debug=options.debug)
-    started = time.monotonic()
+    sys.setswitchinterval(SWITCH_S)
+    application = ModelApp(options, Metrics(options.workers))
     with listener(options.host, options.port) as listening:
-        with answering(application, listening):
-            model = load_model(options.model)
-        _say(f"loaded {options.model} in {time.monotonic() - started:.2f} s")
+        model = _load(application, options.model, listening)
         _serve_here(application, model, options, listening)
     return 0
 
 
-def _serve_here(application: ModelApp, model: LoadedModel, options: ServeOptions, listening: socket.socket) -> None:
-    application.ready_with(Predictor(model))
+def _load(application: ModelApp, path: Path | None, listening: socket.socket) -> LoadedModel | None:
+    """The model; pings are answered meanwhile."""
+    if path is None:
+        return None
+    started = time.monotonic()
+    with answering(application, listening):
+        model = load_model(path)
+    _say(f"loaded {path} in {time.monotonic() - started:.2f} s")
+    return model
+
+
+def _serve_here(
+    application: ModelApp, model: LoadedModel | None, options: ServeOptions, listening: socket.socket
+) -> None:
+    def started(address: tuple[str, int]) -> None:
+        _say(f"serving at http://{address[0]}:{address[1]}")
+        if model is not None:
+            application.serve(model)
+
     server = HttpServer(application, render_error=application.render_error)
-    run(
-        application,
-        sock=listening,
-        server=server,
-        ready=lambda address: _say(f"serving at http://{address[0]}:{address[1]}"),
-        drain_s=options.drain_s,
-    )
+    run(application, sock=listening, server=server, ready=started, drain_s=options.drain_s)
 
 
 def print_failure(error: PenstockError) -> None:

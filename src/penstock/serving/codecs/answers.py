@@ -11,6 +11,7 @@ import numpy as np
 
 from penstock.models.inference import is_frame, is_series
 from penstock.serving.codecs.csv_table import csv_bytes
+from penstock.serving.codecs.formats import encoder_of
 from penstock.serving.codecs.media import Media
 from penstock.serving.http.types import Response
 from penstock.serving.payload import Dialect
@@ -29,6 +30,8 @@ def answer(predictions: Any, dialect: Dialect, media: Media | None) -> Response:
     """The response in the format that was asked for."""
     if media is Media.CSV:
         return Response(200, csv_bytes(*_table(predictions)), [_CSV])
+    if media is not None and media not in (Media.JSON, Media.NUMPY_SPLIT):
+        return encoder_of(media)(predictions)
     return json_answer(predictions, dialect)
 
 

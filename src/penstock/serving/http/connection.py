@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from enum import IntEnum, IntFlag
+from functools import partial
 from typing import Protocol, cast
 
 import httptools
@@ -383,8 +384,20 @@ class Connection(asyncio.Protocol):
             result = self._host.failed(error, item)
         if isinstance(result, Response):
             self._answer(item, result)
+        elif isinstance(result, asyncio.Future):
+            result.add_done_callback(partial(self._resolved, item))
         else:
             self._task = self._loop.create_task(self._await(item, result))
+
+    def _resolved(self, request: Request, done: asyncio.Future[Response]) -> None:
+        """Answers with a future's result; a future needs no task of its own."""
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is not None:
+            given = error if isinstance(error, Exception) else ConnectionAbortedError("the answer was given up")
+            self._answer(request, self._host.failed(given, request))
+        else:
+            self._answer(request, done.result())
+        self._advance()
 
     async def _await(self, request: Request, awaitable: Awaitable[Response]) -> None:
         try:

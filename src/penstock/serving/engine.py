@@ -1,0 +1,268 @@
+"""The engine: who is predicted when, with whom, and where.
+
+Requests that are there in the same turn of the loop, or that came while a prediction ran, are predicted together, when
+the model was proven to give each its lone answer. Quick predictions run in the loop's own thread; slow ones, and those
+of unknown length, in one other thread, so that pings are answered meanwhile. Which is which is measured, by batch size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.ground.errors import InternalError, PenstockError, TimedOut, Unavailable
+from penstock.serving.http.types import Response
+from penstock.serving.metrics import Metrics
+from penstock.serving.payload import Payload
+from penstock.serving.predictor import Predictor
+from penstock.serving.proof import batching_refused
+from penstock.serving.rows import joined, split
+
+DIRECT_S = 20e-6  # below this, waiting for company costs more than predicting alone
+INLINE_S = 2e-3  # the longest that other connections wait for the loop
+WATCH_S = 0.1
+SMOOTHING = 0.2
+
+Encode = Callable[[Any], Response]
+
+
+class EngineLimits(Struct, frozen=True, kw_only=True):
+    """How much waits and for how long. ``batch_wait_s`` holds a request back for company; 0 never does."""
+
+    queue_requests: int = 1024
+    batch_rows: int = 512
+    batch_wait_s: float = 0.0
+    timeout_s: float = 60.0
+    batching: bool = True
+
+
+class Ticket:
+    """One request in the queue: its payload (or any other work), how to encode its answer, and when it is too late."""
+
+    __slots__ = ("deadline", "encode", "future", "payload", "rows", "work")
+
+    def __init__(
+        self,
+        payload: Payload | None,
+        work: Callable[[], Response] | None,
+        encode: Encode | None,
+        future: asyncio.Future[Response],
+        deadline: float,
+    ) -> None:
+        self.payload = payload
+        self.work = work
+        self.encode = encode
+        self.future = future
+        self.deadline = deadline
+        self.rows = 0 if payload is None or payload.rows is None or payload.params else len(payload.rows)
+
+
+class Engine:
+    """Predicts for one model, from one event loop."""
+
+    def __init__(self, predictor: Predictor, limits: EngineLimits, metrics: Metrics) -> None:
+        self._predictor = predictor
+        self._limits = limits
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Ticket] = deque()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="penstock-predict")
+        self._running: list[Ticket] = []
+        self._scheduled = False
+        self._batching = False
+        self._costs: dict[int, float] = {}
+        self.batching_refused: str | None = "not tried yet"
+
+    async def prove(self) -> str | None:
+        """Tries whether batching is exact, away from the loop; gives the reason against it or None."""
+        refused = "it is switched off"
+        if self._limits.batching:
+            found = await self._loop.run_in_executor(self._executor, batching_refused, self._predictor)
+            refused = found or ""
+        self.batching_refused = refused or None
+        self._batching = not refused
+        return self.batching_refused
+
+    def close(self) -> None:
+        """Lets go of the thread; queued work is not begun."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def submit(self, payload: Payload, encode: Encode) -> Response | asyncio.Future[Response]:
+        """The answer at once where that is quickest, else a future of it. Raises Unavailable when the queue is full."""
+        if not self._queue and not self._running and self._is_direct(payload):
+            started = time.perf_counter()
+            predictions = self._predictor.predict(payload)
+            self._measured(0 if payload.rows is None else len(payload.rows), time.perf_counter() - started, 1)
+            return encode(predictions)
+        return self._enqueue(payload, None, encode)
+
+    def submit_work(self, work: Callable[[], Response]) -> asyncio.Future[Response]:
+        """A future of what ``work`` returns, done away from the loop: for bodies too large to decode in it."""
+        return self._enqueue(None, work, None)
+
+    def predict(self, payload: Payload) -> Any:
+        """The prediction itself, for ``work`` on the engine's thread."""
+        return self._predictor.predict(payload)
+
+    def _is_direct(self, payload: Payload) -> bool:
+        rows = 0 if payload.rows is None else len(payload.rows)
+        cost = self._costs.get(rows.bit_length())
+        batchable = self._batching and rows and not payload.params
+        return cost is not None and cost < (DIRECT_S if batchable else INLINE_S)
+
+    def _enqueue(
+        self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None
+    ) -> asyncio.Future[Response]:
+        if len(self._queue) >= self._limits.queue_requests:
+            self._metrics.refused()
+            raise Unavailable(
+                f"{len(self._queue)} requests are waiting already.", fix="Ask again in a moment, or add workers."
+            )
+        future: asyncio.Future[Response] = self._loop.create_future()
+        self._queue.append(Ticket(payload, work, encode, future, self._loop.time() + self._limits.timeout_s))
+        self._metrics.queued(len(self._queue))
+        self._schedule()
+        return future
+
+    def _schedule(self) -> None:
+        if self._scheduled or self._running or not self._queue:
+            return
+        self._scheduled = True
+        if self._batching and self._limits.batch_wait_s:
+            self._loop.call_later(self._limits.batch_wait_s, self._flush)
+        else:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Predicts for the first in the queue and for those who can go with it."""
+        self._scheduled = False
+        batch = self._next_batch()
+        if batch:
+            rows = sum(ticket.rows for ticket in batch)
+            if batch[0].work is None and self._costs.get(rows.bit_length(), INLINE_S) < INLINE_S:
+                self._deliver(batch, self._answers(batch))
+            else:
+                self._run_aside(batch)
+        self._metrics.queued(len(self._queue))
+        self._schedule()
+
+    def _next_batch(self) -> list[Ticket]:
+        now, queue = self._loop.time(), self._queue
+        batch: list[Ticket] = []
+        rows = 0
+        while queue:
+            ticket = queue[0]
+            if batch and not self._goes_with(ticket, batch[0], rows):
+                break
+            queue.popleft()
+            if ticket.deadline < now:
+                self._too_late(ticket)
+                continue
+            batch.append(ticket)
+            rows += ticket.rows
+        return batch
+
+    def _goes_with(self, ticket: Ticket, first: Ticket, rows: int) -> bool:
+        if not self._batching or not ticket.rows or not first.rows or rows + ticket.rows > self._limits.batch_rows:
+            return False
+        mine, theirs = ticket.payload, first.payload
+        assert mine is not None
+        assert theirs is not None
+        return mine.names == theirs.names and type(mine.rows) is type(theirs.rows)
+
+    def _run_aside(self, batch: list[Ticket]) -> None:
+        self._running = batch
+        done = self._loop.run_in_executor(self._executor, self._answers, batch)
+        done.add_done_callback(self._ran_aside)
+        self._loop.call_later(WATCH_S, self._watch)
+
+    def _ran_aside(self, done: asyncio.Future[list[Response | Exception]]) -> None:
+        batch, self._running = self._running, []
+        if not done.cancelled():
+            self._deliver(batch, done.result())
+        self._schedule()
+
+    def _watch(self) -> None:
+        """While a prediction runs aside: answers those whose time is up, and comes again."""
+        now = self._loop.time()
+        for ticket in (*self._running, *self._queue):
+            if ticket.deadline < now:
+                self._too_late(ticket)
+        if self._running:
+            self._loop.call_later(WATCH_S, self._watch)
+
+    def _too_late(self, ticket: Ticket) -> None:
+        if not ticket.future.done():
+            seconds = self._limits.timeout_s
+            error = TimedOut(f"There was no answer within {seconds:g} s.", fix="Send less at a time, or add workers.")
+            ticket.future.set_exception(error)
+
+    def _deliver(self, batch: list[Ticket], answers: list[Response | Exception]) -> None:
+        for ticket, answer in zip(batch, answers, strict=True):
+            if ticket.future.done():
+                continue
+            if isinstance(answer, Response):
+                ticket.future.set_result(answer)
+            else:
+                ticket.future.set_exception(answer)
+
+    # -- on whichever thread predicts
+
+    def _answers(self, batch: list[Ticket]) -> list[Response | Exception]:
+        """One response or exception for each ticket."""
+        if len(batch) > 1:
+            together = self._together(batch)
+            if together is not None:
+                return together
+        return [self._alone(ticket) for ticket in batch]
+
+    def _together(self, batch: list[Ticket]) -> list[Response | Exception] | None:
+        """The answers of one common prediction; None when it fails, for then each is asked alone."""
+        payloads = [ticket.payload for ticket in batch if ticket.payload is not None]
+        merged = Payload(joined([payload.rows for payload in payloads]), payloads[0].names)
+        counts = [ticket.rows for ticket in batch]
+        started = time.perf_counter()
+        try:
+            predictions = self._predictor.predict(merged)
+        except PenstockError:
+            return None
+        self._measured(sum(counts), time.perf_counter() - started, len(batch))
+        parts = split(predictions, counts)
+        if parts is None:
+            return None
+        return [_encoded(ticket, part) for ticket, part in zip(batch, parts, strict=True)]
+
+    def _alone(self, ticket: Ticket) -> Response | Exception:
+        try:
+            if ticket.work is not None:
+                return ticket.work()
+            assert ticket.payload is not None
+            started = time.perf_counter()
+            predictions = self._predictor.predict(ticket.payload)
+            rows = 0 if ticket.payload.rows is None else len(ticket.payload.rows)
+            self._measured(rows, time.perf_counter() - started, 1)
+        except Exception as error:  # noqa: BLE001 - it is this request's answer
+            return error
+        return _encoded(ticket, predictions)
+
+    def _measured(self, rows: int, seconds: float, requests: int) -> None:
+        """Remembers what a prediction of this many rows costs (smoothed, by power of two)."""
+        self._metrics.predicted(rows, requests, seconds)
+        size = rows.bit_length()
+        known = self._costs.get(size)
+        self._costs[size] = seconds if known is None else known + SMOOTHING * (seconds - known)
+
+
+def _encoded(ticket: Ticket, predictions: Any) -> Response | Exception:
+    if ticket.encode is None:
+        return InternalError("A ticket has neither work nor an encoder.")
+    try:
+        return ticket.encode(predictions)
+    except Exception as error:  # noqa: BLE001 - it is this request's answer
+        return error
