@@ -1,0 +1,1 @@
+"""The ECR control plane over the directory registry."""

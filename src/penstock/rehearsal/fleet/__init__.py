@@ -1,0 +1,1 @@
+"""Running endpoints: instances launched, watched and replaced, fleets rolled out and back."""

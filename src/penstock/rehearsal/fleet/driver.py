@@ -1,0 +1,216 @@
+"""What brings each endpoint from the state it is in to the state it is to be in; it reads the journal and acts.
+
+One task an endpoint, on the event loop. Every step is written to the journal before the next begins, so that a plane
+killed at any point goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from penstock.ground.clock import Clock
+from penstock.rehearsal.fleet.fleet import Fleet
+from penstock.rehearsal.fleet.launcher import Instance, Launcher, LaunchFailed
+from penstock.rehearsal.fleet.plan import FleetPlan
+from penstock.rehearsal.fleet.rollout import Rollouts
+from penstock.rehearsal.hosting import states
+from penstock.rehearsal.hosting.endpoint import Endpoint, Status, Variant
+from penstock.rehearsal.hosting.endpoints import KIND
+from penstock.rehearsal.journal import Journal
+from penstock.rehearsal.traffic.router import Routers
+
+LOG = logging.getLogger("penstock.rehearsal")
+_WATCH_SECONDS = 1.0
+_SILENT_PINGS = 5
+_Key = tuple[str, str]
+
+
+class Driver:
+    """Drives all endpoints. ``wake`` is for other threads; everything else belongs to the event loop."""
+
+    def __init__(
+        self, *, journal: Journal, launcher: Launcher, routers: Routers, rollouts: Rollouts, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._launcher = launcher
+        self._routers = routers
+        self._rollouts = rollouts
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: dict[_Key, asyncio.Task[None]] = {}
+        self._again: set[_Key] = set()
+        self._fleets: dict[_Key, Fleet] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._repairs: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Takes up every endpoint that the journal knows, where the last plane left it."""
+        self._loop = asyncio.get_running_loop()
+        self._watching = self._loop.create_task(self._watch())
+        for endpoint in self._journal.all(KIND, Endpoint):
+            self._put(states.relaunching(endpoint, now_ms=self._clock.now_ms()))
+            self._wake((endpoint.region, endpoint.name))
+
+    async def stop(self) -> None:
+        """Ends every instance; the journal keeps the endpoints for the next start."""
+        tasks = [task for task in (self._watching, *self._tasks.values(), *self._repairs) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(fleet.dismantle() for fleet in self._fleets.values()), return_exceptions=True)
+        self._fleets.clear()
+
+    def wake(self, region: str, name: str) -> None:
+        """Says, from any thread, that the endpoint's record has changed."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._wake, (region, name))
+
+    def fleet(self, region: str, name: str) -> Fleet | None:
+        return self._fleets.get((region, name))
+
+    def _wake(self, key: _Key) -> None:
+        if key in self._tasks:
+            self._again.add(key)
+            return
+        task = asyncio.get_running_loop().create_task(self._drive(key))
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._ended(key))
+
+    def _ended(self, key: _Key) -> None:
+        self._tasks.pop(key, None)
+        if key in self._again:
+            self._again.discard(key)
+            self._wake(key)
+
+    async def _drive(self, key: _Key) -> None:
+        while endpoint := self._journal.find(KIND, *key, Endpoint):
+            step = {
+                Status.CREATING: self._launch,
+                Status.SYSTEM_UPDATING: self._launch,
+                Status.UPDATING: self._update,
+                Status.ROLLING_BACK: self._roll_back,
+                Status.DELETING: self._delete,
+            }.get(endpoint.status)
+            if step is None:
+                return
+            try:
+                await step(key, endpoint)
+            except LaunchFailed as error:
+                LOG.warning("endpoint %s: %s", endpoint.name, error)
+                self._put(states.failed(self._current(key), str(error), now_ms=self._clock.now_ms()))
+            except Exception as error:  # a defect must not leave the endpoint in progress for ever
+                LOG.exception("endpoint %s: the plane failed", endpoint.name)
+                reason = (
+                    f"Request to service failed. If failure persists after retry, contact customer support. {error}"
+                )
+                self._put(states.failed(self._current(key), reason, now_ms=self._clock.now_ms()))
+
+    async def _launch(self, key: _Key, endpoint: Endpoint) -> None:
+        fleet = await self._new_fleet(key, endpoint.plan, endpoint.variants)
+        self._serve(key, fleet, endpoint.variants)
+        self._put(states.served(endpoint, fleet.described(endpoint.variants), now_ms=self._clock.now_ms()))
+
+    async def _update(self, key: _Key, endpoint: Endpoint) -> None:
+        pending, outgoing = endpoint.pending, self._fleets.get(key)
+        assert pending is not None
+        if pending.in_place and outgoing is not None:
+            await outgoing.resize({variant.name: variant.desired_instances for variant in pending.variants})
+            fleet = outgoing
+        else:
+            fleet = await self._new_fleet(key, pending.plan, pending.variants)
+            if outgoing is not None:
+                await self._move(key, endpoint, outgoing, fleet)
+        self._serve(key, fleet, pending.variants)
+        self._put(states.served(endpoint, fleet.described(pending.variants), now_ms=self._clock.now_ms()))
+        if outgoing is not None and outgoing is not fleet:
+            await outgoing.dismantle()
+
+    async def _move(self, key: _Key, endpoint: Endpoint, outgoing: Fleet, incoming: Fleet) -> None:
+        """Shifts the traffic step by step; on an alarm the incoming fleet goes and LaunchFailed says which it was."""
+
+        def phased(phase: str) -> None:
+            self._put(states.phased(self._current(key), phase, now_ms=self._clock.now_ms()))
+
+        try:
+            await self._rollouts.move(self._routers.ensure(*key), endpoint, outgoing, incoming, phased=phased)
+        except BaseException:
+            self._serve(key, outgoing, endpoint.variants)
+            await incoming.dismantle()
+            raise
+
+    async def _roll_back(self, key: _Key, endpoint: Endpoint) -> None:
+        fleet = self._fleets.get(key)
+        if fleet is None:
+            fleet = await self._new_fleet(key, endpoint.plan, endpoint.variants)
+        else:
+            await fleet.resize({variant.name: variant.desired_instances for variant in endpoint.variants})
+        self._serve(key, fleet, endpoint.variants)
+        self._put(states.rolled_back(endpoint, fleet.described(endpoint.variants), now_ms=self._clock.now_ms()))
+
+    async def _delete(self, key: _Key, endpoint: Endpoint) -> None:
+        self._routers.remove(*key)
+        fleet = self._fleets.pop(key, None)
+        if fleet is not None:
+            await fleet.dismantle()
+        self._journal.remove(KIND, *key)
+
+    async def _new_fleet(self, key: _Key, plan: FleetPlan, variants: tuple[Variant, ...]) -> Fleet:
+        fleet = Fleet(plan, self._launcher, region=key[0], endpoint=key[1])
+        counts = {variant.name: variant.desired_instances for variant in variants}
+        counts |= {shadow.name: 1 for shadow in plan.shadows}
+        await fleet.launch(counts)
+        return fleet
+
+    def _serve(self, key: _Key, fleet: Fleet, variants: tuple[Variant, ...]) -> None:
+        """Makes ``fleet`` the endpoint's one fleet."""
+        router = self._routers.ensure(*key)
+        router.routes = fleet.routes({variant.name: variant.desired_weight for variant in variants})
+        router.shadows = fleet.shadow_routes()
+        router.config = fleet.plan.config
+        self._fleets[key] = fleet
+
+    async def _watch(self) -> None:
+        """Replaces instances that died or have been silent for some pings, as the platform would."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            for key, fleet in list(self._fleets.items()):
+                if key in self._tasks:
+                    continue
+                for instance in [item for variant in fleet.variants.values() for item in variant.instances]:
+                    await self._check(key, fleet, instance)
+
+    async def _check(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
+        if instance.container.exit_code is None:
+            task = asyncio.get_running_loop().create_task(_ping(instance))
+            self._repairs.add(task)
+            task.add_done_callback(self._repairs.discard)
+            if instance.failed_pings < _SILENT_PINGS:
+                return
+        LOG.warning("endpoint %s: instance %s is gone; a new one is started", key[1], instance.id)
+        task = asyncio.get_running_loop().create_task(self._repair(key, fleet, instance))
+        self._repairs.add(task)
+        task.add_done_callback(self._repairs.discard)
+
+    async def _repair(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
+        variant = next((item for item in fleet.variants.values() if instance in item.instances), None)
+        if variant is None:
+            return
+        try:
+            await fleet.replace(variant, instance)
+        except LaunchFailed as error:
+            LOG.warning("endpoint %s: %s", key[1], error)
+
+    def _current(self, key: _Key) -> Endpoint:
+        endpoint = self._journal.find(KIND, *key, Endpoint)
+        assert endpoint is not None
+        return endpoint
+
+    def _put(self, endpoint: Endpoint) -> None:
+        self._journal.put(KIND, endpoint)
+
+
+async def _ping(instance: Instance) -> None:
+    with suppress(asyncio.CancelledError):
+        instance.failed_pings = 0 if await instance.ping() else instance.failed_pings + 1

@@ -1,0 +1,127 @@
+"""A fleet: the running variants of one endpoint config, and how they are reached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+
+from msgspec.structs import replace
+
+from penstock.rehearsal.fleet.launcher import Instance, Launched, Launcher
+from penstock.rehearsal.fleet.plan import FleetPlan, VariantPlan
+from penstock.rehearsal.fleet.waiting import until
+from penstock.rehearsal.hosting.endpoint import Variant
+from penstock.rehearsal.traffic.router import Route
+
+_DRAIN_SECONDS = 60.0
+
+
+class RunningVariant:
+    """A variant's instances. ``launched`` is None until its image and model are ready."""
+
+    def __init__(self, plan: VariantPlan) -> None:
+        self.plan = plan
+        self.launched: Launched | None = None
+        self.instances: list[Instance] = []
+
+
+class Fleet:
+    """Launches, resizes and ends the instances of one plan. It lives on the event loop."""
+
+    def __init__(self, plan: FleetPlan, launcher: Launcher, *, region: str, endpoint: str) -> None:
+        self.plan = plan
+        self.variants = {variant.name: RunningVariant(variant) for variant in (*plan.variants, *plan.shadows)}
+        self._launcher = launcher
+        self._region = region
+        self._endpoint = endpoint
+
+    async def launch(self, counts: dict[str, int]) -> None:
+        """Starts ``counts[variant]`` instances of each variant at once. Raises LaunchFailed; nothing is left then."""
+        try:
+            await _all(self._prepare(variant) for variant in self.variants.values())
+            await self.resize(counts)
+        except BaseException:
+            await asyncio.shield(self.dismantle())
+            raise
+
+    async def resize(self, counts: dict[str, int]) -> None:
+        """Brings each variant to its count: new instances are healthy, surplus ones drained, when it returns."""
+        await _all(self._resize(self.variants[name], count) for name, count in counts.items())
+
+    async def dismantle(self) -> None:
+        """Ends every instance and removes what they shared."""
+        await _all(self.retire(instance) for variant in self.variants.values() for instance in list(variant.instances))
+        for variant in self.variants.values():
+            variant.instances.clear()
+            if variant.launched is not None:
+                await asyncio.to_thread(self._launcher.forget, variant.launched)
+                variant.launched = None
+
+    async def replace(self, variant: RunningVariant, instance: Instance) -> None:
+        """A new instance in the place of one that died or went silent. Raises LaunchFailed."""
+        variant.instances.remove(instance)
+        await self._launcher.stop(instance)
+        await self._add(variant)
+
+    async def retire(self, instance: Instance) -> None:
+        """Lets the instance finish what it has, for up to the 60 s of an invocation, then ends it."""
+        await until(lambda: not instance.outstanding, seconds=_DRAIN_SECONDS)
+        await self._launcher.stop(instance)
+
+    def routes(self, weights: dict[str, float], *, share: float = 1.0) -> list[Route]:
+        """The routes to this fleet, which takes ``share`` of the endpoint's traffic."""
+        total = sum(weights.values()) or 1.0
+        return [
+            Route(
+                plan, self.plan, weight=share * weights[plan.name] / total, instances=self.variants[plan.name].instances
+            )
+            for plan in self.plan.variants
+        ]
+
+    def shadow_routes(self) -> list[Route]:
+        config = {item["VariantName"]: item for item in self.plan.config.get("ShadowProductionVariants", [])}
+        return [
+            Route(
+                plan, self.plan, weight=config[plan.name].get("InitialVariantWeight", 1.0),
+                instances=self.variants[plan.name].instances,
+            )
+            for plan in self.plan.shadows
+        ]  # fmt: skip
+
+    def described(self, variants: Iterable[Variant]) -> tuple[Variant, ...]:
+        """``variants`` with the images and counts that really run."""
+        return tuple(self._described(variant) for variant in variants)
+
+    def _described(self, variant: Variant) -> Variant:
+        running = self.variants[variant.name]
+        images = (running.launched.deployed,) if running.launched else ()
+        return replace(variant, images=images, instances=len(running.instances))
+
+    async def _prepare(self, variant: RunningVariant) -> None:
+        if variant.launched is None:
+            variant.launched = await self._launcher.prepare(variant.plan)
+
+    async def _resize(self, variant: RunningVariant, count: int) -> None:
+        surplus = variant.instances[count:]
+        del variant.instances[count:]
+        await _all(self._add(variant) for _ in range(count - len(variant.instances)))
+        await _all(self.retire(instance) for instance in surplus)
+
+    async def _add(self, variant: RunningVariant) -> None:
+        assert variant.launched is not None
+        instance = await self._launcher.start(
+            variant.plan, variant.launched, region=self._region, endpoint=self._endpoint
+        )  # fmt: skip
+        variant.instances.append(instance)
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Waits for all of ``work``; if one fails the others are ended first, then its error is raised as it is."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

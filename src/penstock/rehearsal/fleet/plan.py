@@ -1,0 +1,97 @@
+"""From an endpoint config and its models to what must be launched: a value that is kept with the endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from penstock.rehearsal.hosting.instances import memory_bytes_of
+
+STARTUP_SECONDS = 8 * 60.0
+SERVERLESS_STARTUP_SECONDS = 3 * 60.0
+
+
+class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One container of a variant, as its model defined it."""
+
+    image: str
+    environment: dict[str, str] = {}
+    model_uri: str | None = None
+    model_is_prefix: bool = False
+    hostname: str | None = None
+
+
+class VariantPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one production variant runs."""
+
+    name: str
+    model_name: str
+    container: ContainerPlan
+    instance_type: str | None = None
+    startup_s: float = STARTUP_SECONDS
+    memory_bytes: int | None = None
+    isolate_network: bool = False
+    serverless: dict[str, Any] | None = None
+    routing: str = "LEAST_OUTSTANDING_REQUESTS"
+
+
+class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """All variants of an endpoint config, with the config's own request."""
+
+    config_name: str
+    config: dict[str, Any]
+    variants: tuple[VariantPlan, ...]
+    shadows: tuple[VariantPlan, ...] = ()
+
+
+def plan_fleet(config: dict[str, Any], models: dict[str, dict[str, Any]]) -> FleetPlan:
+    """The plan of an endpoint config's request; ``models`` are the CreateModel requests by name."""
+
+    def plan(variant: dict[str, Any]) -> VariantPlan:
+        return _variant(variant, models[variant["ModelName"]], config)
+
+    return FleetPlan(
+        config_name=config["EndpointConfigName"],
+        config=config,
+        variants=tuple(plan(variant) for variant in config["ProductionVariants"]),
+        shadows=tuple(plan(variant) for variant in config.get("ShadowProductionVariants", [])),
+    )
+
+
+def _variant(variant: dict[str, Any], model: dict[str, Any], config: dict[str, Any]) -> VariantPlan:
+    serverless = variant.get("ServerlessConfig")
+    default = SERVERLESS_STARTUP_SECONDS if serverless else STARTUP_SECONDS
+    instance_type = variant.get("InstanceType")
+    memory = serverless["MemorySizeInMB"] * 2**20 if serverless else memory_bytes_of(instance_type or "")
+    return VariantPlan(
+        name=variant["VariantName"],
+        model_name=variant["ModelName"],
+        container=_container(model),
+        instance_type=instance_type,
+        startup_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", default),
+        memory_bytes=memory,
+        isolate_network=bool(model.get("EnableNetworkIsolation") or config.get("EnableNetworkIsolation")),
+        serverless=serverless,
+        routing=variant.get("RoutingConfig", {}).get("RoutingStrategy", "LEAST_OUTSTANDING_REQUESTS"),
+    )
+
+
+def _container(model: dict[str, Any]) -> ContainerPlan:
+    container = model.get("PrimaryContainer") or model["Containers"][0]
+    uri, is_prefix = model_data_of(container)
+    return ContainerPlan(
+        image=container.get("Image", ""),
+        environment=container.get("Environment", {}),
+        model_uri=uri,
+        model_is_prefix=is_prefix,
+        hostname=container.get("ContainerHostname"),
+    )
+
+
+def model_data_of(container: dict[str, Any]) -> tuple[str | None, bool]:
+    """Where a container's model data lies and whether that is a prefix of plain files rather than an archive."""
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source:
+        return source["S3Uri"], source["S3DataType"] == "S3Prefix" or source["CompressionType"] == "None"
+    return container.get("ModelDataUrl"), False

@@ -1,0 +1,16 @@
+"""Waiting on the event loop for something that only looking can tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
+    """Whether ``condition`` came true within ``seconds``; returns as soon as it has."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        if asyncio.get_running_loop().time() >= deadline:
+            return False
+        await asyncio.sleep(every_s)
+    return True

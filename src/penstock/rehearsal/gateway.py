@@ -1,0 +1,144 @@
+"""The one port: takes every AWS client's requests and hands each to the service it was meant for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import Any
+from urllib.parse import unquote
+
+from penstock.ground.clock import Clock
+from penstock.ground.errors import PenstockError
+from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host
+from penstock.rehearsal.neighbours import SERVICES
+from penstock.rehearsal.traffic.errors import endpoint_missing, error_response
+from penstock.rehearsal.traffic.invocations import MAX_BODY_BYTES, Invocations
+from penstock.rehearsal.traffic.router import Routers
+from penstock.rehearsal.wire import awsjson
+from penstock.rehearsal.wire.awsjson import Call
+from penstock.rehearsal.wire.exceptions import AwsError, internal, unknown_operation
+from penstock.rehearsal.wire.shapes import validate
+from penstock.rehearsal.wsgi import WsgiApp, call_wsgi
+from penstock.serving.http.types import Limits, Refused, Request, RequestHead, Response
+
+LOG = logging.getLogger("penstock.rehearsal")
+_JSON_BYTES = 8 << 20
+_OBJECT_BYTES = 64 << 30
+Handlers = dict[str, Callable[[Call], dict[str, Any]]]
+
+
+class Gateway:
+    """The plane's HTTP application.
+
+    ``json_services`` are our own, by signing name; ``wsgi`` gives the application of "registry" or one of moto's;
+    ``before`` is run in a thread before a neighbour of that name answers, to hand it what was gathered for it.
+    """
+
+    def __init__(
+        self, *, account: str, region: str, clock: Clock, executor: Executor, json_services: dict[str, Handlers],
+        wsgi: Callable[[str], WsgiApp], before: dict[str, Callable[[], None]], routers: Routers,
+        invocations: Invocations, asynchronous: Callable[[Request, str, str], Awaitable[Response]],
+        plane: Callable[[Request], Response],
+    ) -> None:  # fmt: skip
+        self._account = account
+        self._region = region
+        self._clock = clock
+        self._executor = executor
+        self._json_services = json_services
+        self._wsgi = wsgi
+        self._before = before
+        self._routers = routers
+        self._invocations = invocations
+        self._asynchronous = asynchronous
+        self._plane = plane
+
+    def limits(self, head: RequestHead) -> Limits:
+        """Bodies of operations and invocations are small and whole; objects and layers are streamed."""
+        if not is_loopback_host(head.headers.get("host")):
+            raise Refused(403, "This plane answers to loopback names only.")
+        service = destination_of(head).service
+        if service == "runtime":
+            return Limits(MAX_BODY_BYTES + 1)
+        if service in ("s3", "registry"):
+            return Limits(_OBJECT_BYTES, stream=True)
+        return Limits(_JSON_BYTES)
+
+    async def __call__(self, request: Request) -> Response:
+        to = destination_of(request)
+        request_id = str(uuid.uuid4())
+        if to.service == "runtime":
+            return await self._invoke(request, to, request_id)
+        if to.service in self._json_services:
+            return await self._operate(request, to, request_id)
+        if to.service == "plane":
+            return self._plane(request)
+        if to.service == "registry" or to.service in SERVICES:
+            return await self._neighbour(request, to)
+        return _json_error(unknown_operation(f"{to.service} {to.operation}".strip()), request_id)
+
+    async def _invoke(self, request: Request, to: Destination, request_id: str) -> Response:
+        name, _, action = request.path.removeprefix("/endpoints/").partition("/")
+        name = unquote(name)
+        router = self._routers.find(to.region, name)
+        try:
+            if router is None or request.method != "POST":
+                raise endpoint_missing(name, self._account)
+            if action == "invocations":
+                return await self._invocations.invoke(router, request, request_id)
+            if action == "invocations-response-stream":
+                return await self._invocations.stream(router, request, request_id)
+            if action == "async-invocations":
+                return await self._asynchronous(request, router.region, name)
+            raise unknown_operation(action)
+        except AwsError as error:
+            return error_response(error, request_id)
+
+    async def _operate(self, request: Request, to: Destination, request_id: str) -> Response:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._answer, request, to, request_id)
+
+    def _answer(self, request: Request, to: Destination, request_id: str) -> Response:
+        try:
+            handler = self._json_services[to.service].get(to.operation)
+            if handler is None:
+                raise unknown_operation(to.operation)
+            parameters = validate(to.service, to.operation, awsjson.decode(request.body))
+            answer = handler(self._call(to, parameters, request_id))
+        except AwsError as error:
+            return _json_error(error, request_id)
+        except PenstockError as error:
+            LOG.warning("%s: %s", to.operation, error)
+            return _json_error(AwsError("ServiceUnavailable", str(error), status=503), request_id)
+        except Exception:
+            LOG.exception("request %s: %s failed", request_id, to.operation)
+            return _json_error(internal(request_id), request_id)
+        return Response(200, awsjson.encode(answer), _json_headers(request_id))
+
+    def _call(self, to: Destination, parameters: dict[str, Any], request_id: str) -> Call:
+        return Call(
+            service=to.service, operation=to.operation, parameters=parameters, region=to.region or self._region,
+            account=self._account, request_id=request_id, now_ms=self._clock.now_ms(),
+        )  # fmt: skip
+
+    async def _neighbour(self, request: Request, to: Destination) -> Response:
+        loop = asyncio.get_running_loop()
+        app = await loop.run_in_executor(self._executor, self._ready, to.service)
+        return await call_wsgi(app, request, executor=self._executor)
+
+    def _ready(self, service: str) -> WsgiApp:
+        app = self._wsgi(service)
+        hand_over = self._before.get(service)
+        if hand_over is not None:
+            hand_over()
+        return app
+
+
+def _json_error(error: AwsError, request_id: str) -> Response:
+    return Response(error.status, awsjson.encode_error(error), _json_headers(request_id))
+
+
+def _json_headers(request_id: str) -> list[tuple[str, str]]:
+    return [("content-type", awsjson.CONTENT_TYPE), ("x-amzn-requestid", request_id)]

@@ -1,0 +1,85 @@
+"""Models: CreateModel, DescribeModel, ListModels, DeleteModel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.rehearsal.hosting.listing import list_page
+from penstock.rehearsal.hosting.service import Hosting
+from penstock.rehearsal.hosting.tags import tag_map
+from penstock.rehearsal.journal import Recorded
+from penstock.rehearsal.wire.arns import sagemaker_arn
+from penstock.rehearsal.wire.awsjson import Call, epoch
+from penstock.rehearsal.wire.exceptions import invalid, missing, taken
+
+KIND = "model"
+
+
+class Model(Recorded, frozen=True, kw_only=True):
+    """``request`` is what CreateModel was given; DescribeModel shows it again."""
+
+    request: dict[str, Any]
+
+
+def containers_of(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The container definitions of a CreateModel request, the primary one first."""
+    primary = request.get("PrimaryContainer")
+    return [primary] if primary else list(request.get("Containers", []))
+
+
+def create_model(hosting: Hosting, call: Call) -> dict[str, Any]:
+    request = call.parameters
+    arn = sagemaker_arn(KIND, request["ModelName"], region=call.region, account=call.account)
+    if hosting.journal.find(KIND, call.region, request["ModelName"], Model):
+        raise taken("model", arn)
+    _check_containers(request)
+    hosting.checks.check_model(request, call)
+    model = Model(
+        name=request["ModelName"], region=call.region, arn=arn, created_ms=call.now_ms,
+        tags=tag_map(request.get("Tags", [])), request={key: request[key] for key in request if key != "Tags"},
+    )  # fmt: skip
+    if not hosting.journal.add(KIND, model):
+        raise taken("model", arn)
+    return {"ModelArn": arn}
+
+
+def describe_model(hosting: Hosting, call: Call) -> dict[str, Any]:
+    model = get_model(hosting, call, call.parameters["ModelName"])
+    shown = dict(model.request)
+    shown.setdefault("EnableNetworkIsolation", False)
+    return {**shown, "ModelArn": model.arn, "CreationTime": epoch(model.created_ms)}
+
+
+def list_models(hosting: Hosting, call: Call) -> dict[str, Any]:
+    return list_page(hosting.journal.all(KIND, Model, region=call.region), call.parameters, row=_row, answer="Models")
+
+
+def delete_model(hosting: Hosting, call: Call) -> dict[str, Any]:
+    """Deletes the model; allowed while endpoints use it, as on AWS."""
+    model = get_model(hosting, call, call.parameters["ModelName"])
+    hosting.journal.remove(KIND, call.region, model.name)
+    return {}
+
+
+def get_model(hosting: Hosting, call: Call, name: str) -> Model:
+    model = hosting.journal.find(KIND, call.region, name, Model)
+    if model is None:
+        raise missing("model", sagemaker_arn(KIND, name, region=call.region, account=call.account))
+    return model
+
+
+def _row(model: Model) -> dict[str, Any]:
+    return {"ModelName": model.name, "ModelArn": model.arn, "CreationTime": epoch(model.created_ms)}
+
+
+def _check_containers(request: dict[str, Any]) -> None:
+    if request.get("PrimaryContainer") and request.get("Containers"):
+        raise invalid("Both PrimaryContainer and Containers were given; exactly one of them is needed.")
+    containers = containers_of(request)
+    if not containers:
+        raise invalid("Either PrimaryContainer or Containers must be given.")
+    if "ExecutionRoleArn" not in request:
+        raise invalid("ExecutionRoleArn is required to create a model.")
+    for container in containers:
+        if not container.get("Image") and not container.get("ModelPackageName"):
+            raise invalid("Either Image or ModelPackageName must be given for each container.")

@@ -1,0 +1,46 @@
+"""The table of SageMaker's operations that the plane offers, and the one way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from penstock.rehearsal.hosting import endpoint_config, endpoints, model, tags
+from penstock.rehearsal.hosting.endpoint import Endpoint
+from penstock.rehearsal.hosting.service import Hosting, Operation
+from penstock.rehearsal.journal import Recorded
+from penstock.rehearsal.wire.awsjson import Call
+
+TAGGED: dict[str, type[Recorded]] = {
+    model.KIND: model.Model,
+    endpoint_config.KIND: endpoint_config.EndpointConfig,
+    endpoints.KIND: Endpoint,
+}
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateModel": model.create_model,
+    "DescribeModel": model.describe_model,
+    "ListModels": model.list_models,
+    "DeleteModel": model.delete_model,
+    "CreateEndpointConfig": endpoint_config.create_endpoint_config,
+    "DescribeEndpointConfig": endpoint_config.describe_endpoint_config,
+    "ListEndpointConfigs": endpoint_config.list_endpoint_configs,
+    "DeleteEndpointConfig": endpoint_config.delete_endpoint_config,
+    "CreateEndpoint": endpoints.create_endpoint,
+    "DescribeEndpoint": endpoints.describe_endpoint,
+    "ListEndpoints": endpoints.list_endpoints,
+    "UpdateEndpoint": endpoints.update_endpoint,
+    "UpdateEndpointWeightsAndCapacities": endpoints.update_endpoint_weights_and_capacities,
+    "DeleteEndpoint": endpoints.delete_endpoint,
+    "AddTags": partial(tags.add_tags, kinds=TAGGED),
+    "ListTags": partial(tags.list_tags, kinds=TAGGED),
+    "DeleteTags": partial(tags.delete_tags, kinds=TAGGED),
+}
+
+Handler = Callable[[Call], dict[str, Any]]
+
+
+def handlers(hosting: Hosting) -> dict[str, Handler]:
+    """Every offered operation as a function of a call."""
+    return {name: partial(operation, hosting) for name, operation in OPERATIONS.items()}

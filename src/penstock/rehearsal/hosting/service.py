@@ -1,0 +1,32 @@
+"""The SageMaker service as one value: what its operations need, and the table's single entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from penstock.rehearsal.journal import Journal
+from penstock.rehearsal.wire.awsjson import Call
+
+
+class Checks(Protocol):
+    """What CreateModel makes sure of before it answers."""
+
+    def check_model(self, request: dict[str, Any], call: Call) -> None:
+        """Raises AwsError as SageMaker would for this model."""
+
+    def check_instance(self, image: str, instance_type: str) -> None:
+        """Raises AwsError if the image cannot run on the instance type."""
+
+
+class Hosting(msgspec.Struct, frozen=True, kw_only=True):
+    """``wake(region, name)`` tells whoever drives endpoints that this one's record has changed."""
+
+    journal: Journal
+    checks: Checks
+    wake: Callable[[str, str], None]
+
+
+Operation = Callable[[Hosting, Call], dict[str, Any]]

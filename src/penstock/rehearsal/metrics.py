@@ -1,0 +1,72 @@
+"""CloudWatch metrics of invocations, with AWS's names, dimensions and microseconds, kept aside until someone looks."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+from penstock.ground.clock import Clock
+from penstock.rehearsal.neighbours import Neighbours
+
+NAMESPACE = "AWS/SageMaker"
+_MOST_VALUES = 500
+
+
+class Metrics:
+    """Gathers values and hands them to moto's CloudWatch in batches; ``flush`` before anything reads."""
+
+    def __init__(self, neighbours: Neighbours, *, clock: Clock) -> None:
+        self._neighbours = neighbours
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, str, tuple[tuple[str, str], ...], str, int], list[float]] = {}
+
+    def record(
+        self, region: str, dimensions: tuple[tuple[str, str], ...], values: dict[str, tuple[float, str]]
+    ) -> None:
+        """Notes one value of each metric: name -> (value, unit)."""
+        second = self._clock.now_ms() // 1000
+        with self._lock:
+            for name, (value, unit) in values.items():
+                self._waiting.setdefault((region, name, dimensions, unit, second), []).append(value)
+
+    def flush(self) -> None:
+        """Moves everything noted into CloudWatch."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        for (region, name, dimensions, unit, second), values in waiting.items():
+            datum = {
+                "MetricName": name,
+                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
+                "Timestamp": datetime.fromtimestamp(second, UTC).replace(tzinfo=None),
+                "Unit": unit,
+                **_content(values, unit),
+            }
+            self._neighbours.backend("monitoring", region).put_metric_data(NAMESPACE, [datum])
+
+
+def _content(values: list[float], unit: str) -> dict[str, Any]:
+    """Single values as such; counts, and more values than are worth keeping apart, as their statistics."""
+    if len(values) == 1:
+        return {"Value": values[0]}
+    if unit != "Count" and len(values) <= _MOST_VALUES:
+        return {"Values": values}
+    statistics = {"Sum": sum(values), "Minimum": min(values), "Maximum": max(values), "SampleCount": len(values)}
+    return {"StatisticValues": statistics}
+
+
+def invocation_values(
+    *, status: int, model_us: float, overhead_us: float, instances: int
+) -> dict[str, tuple[float, str]]:
+    """The values of one invocation; ``status`` is the container's own, 0 when it gave none."""
+    failed = status == 0 or status >= 500
+    return {
+        "Invocations": (1.0, "Count"),
+        "InvocationsPerInstance": (1.0 / max(instances, 1), "Count"),
+        "Invocation4XXErrors": (float(400 <= status < 500), "Count"),
+        "Invocation5XXErrors": (float(failed), "Count"),
+        "InvocationModelErrors": (float(failed or status >= 400), "Count"),
+        "ModelLatency": (model_us, "Microseconds"),
+        "OverheadLatency": (overhead_us, "Microseconds"),
+    }

@@ -1,0 +1,146 @@
+"""A plane as a process of its own: started in the background, found again, stopped; and its clients' environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from penstock.ground.errors import Conflict, TimedOut, ToolFailed
+from penstock.ground.files import ensure_directory
+from penstock.rehearsal.options import PlaneInfo
+from penstock.rehearsal.runner.container import started_at
+
+INFO = "plane.json"
+LOG = "plane.log"
+START_SECONDS = 30.0
+STOP_SECONDS = 45.0
+_POLL_SECONDS = 0.02
+_ACCESS_KEY = "PENSTOCKREHEARSAL000"
+_SECRET_KEY = "not-a-secret-only-the-rehearsal-takes-it"
+
+
+def start_plane(
+    state_dir: Path,
+    *,
+    port: int = 0,
+    cache_dir: Path | None = None,
+    time_scale: float | None = None,
+    runner: str | None = None,
+    region: str | None = None,
+    detached: bool = True,
+) -> PlaneInfo:
+    """The plane of ``state_dir`` once it answers; one that runs already is given back as it is.
+
+    ``detached`` False ties it to this process: it ends when this process does. Raises ToolFailed with the log's last
+    line when it does not come up, TimedOut when it does not within 30 s.
+    """
+    running = find_plane(state_dir)
+    if running is not None:
+        return running
+    log = ensure_directory(state_dir) / LOG
+    options = {"--port": port or None, "--cache-dir": cache_dir, "--time-scale": time_scale, "--runner": runner}
+    command = [sys.executable, "-m", "penstock.rehearsal", "--state-dir", str(state_dir)]
+    for name, value in {**options, "--region": region}.items():
+        command += [name, str(value)] if value is not None else []
+    command += [] if detached else ["--die-with-parent"]
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )  # fmt: skip
+    return _wait_until_ready(state_dir, process, log)
+
+
+def find_plane(state_dir: Path) -> PlaneInfo | None:
+    """The plane that runs on ``state_dir``, or None; a file left by a killed plane does not count."""
+    try:
+        info = msgspec.json.decode((state_dir / INFO).read_bytes(), type=PlaneInfo)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return info if started_at(info.pid) == info.started and _answers(info) else None
+
+
+def stop_plane(state_dir: Path) -> bool:
+    """Stops the plane and all it started; False when none was running. Raises TimedOut."""
+    info = find_plane(state_dir)
+    if info is None:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(info.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _is_running(info):
+        if time.monotonic() > deadline:
+            raise TimedOut(f"The plane (process {info.pid}) has not ended.", fix=f"End it with kill -9 {info.pid}.")
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def plane_environment(info: PlaneInfo) -> dict[str, str]:
+    """The variables that send every AWS client here and nowhere else: one endpoint, false keys, no real profile."""
+    return {
+        "AWS_ENDPOINT_URL": info.url,
+        "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
+        "AWS_REGION": info.region,
+        "AWS_DEFAULT_REGION": info.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def real_credentials(environment: Mapping[str, str]) -> str | None:
+    """Where real AWS credentials seem to be in reach, or None: worth a warning before a rehearsal."""
+    key = environment.get("AWS_ACCESS_KEY_ID", "")
+    if key and key != _ACCESS_KEY:
+        return "the environment variable AWS_ACCESS_KEY_ID"
+    given = environment.get("AWS_SHARED_CREDENTIALS_FILE")
+    path = Path(given) if given else Path(environment.get("HOME", "/")) / ".aws" / "credentials"
+    return str(path) if path.is_file() and path.stat().st_size else None
+
+
+def _wait_until_ready(state_dir: Path, process: subprocess.Popen[bytes], log: Path) -> PlaneInfo:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            lines = log.read_text(errors="replace").strip().splitlines()
+            raise ToolFailed(
+                f"The plane ended at once: {lines[-1] if lines else 'it said nothing'}.", fix=f"See {log}."
+            )
+        info = find_plane(state_dir)
+        if info is not None:
+            if info.pid != process.pid:
+                raise Conflict(f"Another plane has just been started on {state_dir}.", fix="Use that one.")
+            return info
+        time.sleep(_POLL_SECONDS)
+    process.terminate()
+    raise TimedOut(f"The plane is not ready after {START_SECONDS:.0f} s.", fix=f"See {log}.")
+
+
+def _answers(info: PlaneInfo) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{info.url}/_penstock/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_running(info: PlaneInfo) -> bool:
+    """Whether the process is still there; one that waits to be reaped by its parent is not."""
+    if started_at(info.pid) != info.started:
+        return False
+    try:
+        state = Path(f"/proc/{info.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")

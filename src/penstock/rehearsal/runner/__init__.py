@@ -1,0 +1,1 @@
+"""How the plane runs a pushed image: pull, unpack, isolate, watch, stop."""

@@ -1,0 +1,1 @@
+"""What happens to an invocation: routing, connections, metrics, logs, capture."""

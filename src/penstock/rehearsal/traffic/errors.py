@@ -1,0 +1,49 @@
+"""The runtime's errors, as InvokeEndpoint answers them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.rehearsal.wire.exceptions import AwsError
+from penstock.serving.http.types import Response
+
+
+def endpoint_missing(name: str, account: str) -> AwsError:
+    return AwsError("ValidationError", f"Endpoint {name} of account {account} not found.")
+
+
+def variant_missing(variant: str, endpoint: str) -> AwsError:
+    return AwsError("ValidationError", f"Variant {variant} not found for endpoint {endpoint}.")
+
+
+def oversize(request_id: str) -> AwsError:
+    return AwsError("ValidationError", f"Request {request_id} has oversize body.", status=413)
+
+
+def not_serving(name: str) -> AwsError:
+    return AwsError("ServiceUnavailable", f"The endpoint {name} has no instance in service.", status=503)
+
+
+def model_error(status: int, said: str, *, region: str, account: str, group: str, stream_arn: str) -> AwsError:
+    """What a 4xx, a 5xx or no answer (``status`` 0) of the container becomes: 424, which no client repeats."""
+    side = "client" if 400 <= status < 500 else "server"
+    url = (
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group}"
+    )  # fmt: skip
+    message = (
+        f'Received {side} error ({status}) from primary with message "{said}". '
+        f"See {url} in account {account} for more information."
+    )
+    members = {"OriginalStatusCode": status, "OriginalMessage": said, "LogStreamArn": stream_arn}
+    return AwsError("ModelError", message, status=424, members=members)
+
+
+def error_response(error: AwsError, request_id: str) -> Response:
+    """REST-JSON: the code in a header, the rest in the body."""
+    body = msgspec.json.encode({"Message": error.message, "message": error.message, **error.members})
+    headers = [
+        ("content-type", "application/json"),
+        ("x-amzn-errortype", error.code),
+        ("x-amzn-requestid", request_id),
+    ]
+    return Response(error.status, body, headers)

@@ -1,0 +1,176 @@
+"""InvokeEndpoint and InvokeEndpointWithResponseStream: from the caller's request to a container and back.
+
+Sources: facts 1.2 (60 s, payload limit, headers), 1.3 (header names), 2.6 (errors); botocore's sagemaker-runtime model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from penstock.rehearsal.logs import endpoint_group
+from penstock.rehearsal.metrics import Metrics, invocation_values
+from penstock.rehearsal.traffic import errors
+from penstock.rehearsal.traffic.router import Route, Router, Target
+from penstock.rehearsal.traffic.upstream import Answer, UpstreamFailed
+from penstock.rehearsal.wire import eventstream
+from penstock.rehearsal.wire.arns import log_stream_arn
+from penstock.rehearsal.wire.exceptions import AwsError
+from penstock.serving.http.types import Request, Response
+
+INVOCATION_SECONDS = 60.0
+STREAM_SECONDS = 8 * 60.0
+MAX_BODY_BYTES = 25 << 20
+SERVERLESS_BODY_BYTES = 4 << 20
+_PREFIX = "x-amzn-sagemaker-"
+_ATTRIBUTES = f"{_PREFIX}custom-attributes"
+# What a container sees of a caller's headers; everything SageMaker does not know is taken off.
+_FORWARDED = (
+    "content-type", "accept", _ATTRIBUTES, f"{_PREFIX}inference-id", f"{_PREFIX}session-id", f"{_PREFIX}target-model",
+)  # fmt: skip
+# What a caller sees of a container's headers.
+_RETURNED = ("content-type", _ATTRIBUTES, f"{_PREFIX}new-session-id", f"{_PREFIX}closed-session-id")
+
+
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished invocation, for whoever records it: metrics, data capture, shadows."""
+
+    router: Router
+    route: Route
+    request: Request
+    body: bytes
+    answer: Answer
+    request_id: str
+
+
+class Invocations:
+    """Invokes endpoints. ``observe`` is told of every answer; it must return at once."""
+
+    def __init__(self, *, account: str, metrics: Metrics, observe: Callable[[Invocation], None]) -> None:
+        self._account = account
+        self._metrics = metrics
+        self._observe = observe
+
+    async def invoke(self, router: Router, request: Request, request_id: str) -> Response:
+        """The container's answer with the variant that gave it. Raises AwsError."""
+        started = time.perf_counter()
+        route, target = self._choose(router, request, request_id)
+        target.outstanding += 1
+        called = time.perf_counter()
+        try:
+            answer = await target.upstream.call(
+                "POST", "/invocations", forwarded(request), request.body, timeout_s=INVOCATION_SECONDS
+            )
+        except (UpstreamFailed, TimeoutError) as error:
+            self._record(router, route, 0, started, called)
+            raise self._failed(router, route, target, 0, silence(error)) from error
+        finally:
+            target.outstanding -= 1
+        self._record(router, route, answer.status, started, called)
+        self._observe(
+            Invocation(
+                router=router, route=route, request=request, body=request.body, answer=answer, request_id=request_id
+            )
+        )  # fmt: skip
+        if not 200 <= answer.status < 300:
+            raise self._failed(router, route, target, answer.status, answer.body.decode("utf-8", "replace"))
+        return Response(200, answer.body, returned(answer, route, request_id))
+
+    async def stream(self, router: Router, request: Request, request_id: str) -> Response:
+        """The container's chunks as an event stream. Raises AwsError before the first of them."""
+        started = time.perf_counter()
+        route, target = self._choose(router, request, request_id)
+        headers = forwarded(request)
+        accept = request.headers.get(f"{_PREFIX}accept")
+        headers = [item for item in headers if item[0] != "accept"] + ([("accept", accept)] if accept else [])
+        target.outstanding += 1
+        called = time.perf_counter()
+        try:
+            answer, connection = await target.upstream.open(
+                "POST", "/invocations", headers, request.body, timeout_s=INVOCATION_SECONDS
+            )
+        except (UpstreamFailed, TimeoutError) as error:
+            target.outstanding -= 1
+            self._record(router, route, 0, started, called)
+            raise self._failed(router, route, target, 0, silence(error)) from error
+        assert answer.stream is not None
+        self._record(router, route, answer.status, started, called)
+        if not 200 <= answer.status < 300:
+            said = b"".join([piece async for piece in answer.stream])
+            target.outstanding -= 1
+            target.upstream.release(connection)
+            raise self._failed(router, route, target, answer.status, said.decode("utf-8", "replace"))
+
+        def done() -> None:
+            target.outstanding -= 1
+            target.upstream.release(connection)
+
+        shown = [(name, value) for name, value in returned(answer, route, request_id) if name != "content-type"]
+        content_type = answer.headers.get("content-type", "application/octet-stream")
+        shown += [("content-type", eventstream.CONTENT_TYPE), (f"{_PREFIX}content-type", content_type)]
+        return Response(200, _frames(answer.stream, done), shown)
+
+    def _choose(self, router: Router, request: Request, request_id: str) -> tuple[Route, Target]:
+        variant = request.headers.get(f"{_PREFIX}target-variant")
+        if variant is not None and not router.knows(variant):
+            raise errors.variant_missing(variant, router.endpoint)
+        route = router.choose(variant)
+        target = route.choose() if route else None
+        if route is None or target is None:
+            raise errors.not_serving(router.endpoint)
+        if len(request.body) > (SERVERLESS_BODY_BYTES if route.plan.serverless else MAX_BODY_BYTES):
+            raise errors.oversize(request_id)
+        return route, target
+
+    def _record(self, router: Router, route: Route, status: int, started: float, called: float) -> None:
+        now = time.perf_counter()
+        values = invocation_values(
+            status=status, model_us=(now - called) * 1e6, overhead_us=(called - started) * 1e6,
+            instances=len(route.instances),
+        )  # fmt: skip
+        dimensions = (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
+        self._metrics.record(router.region, dimensions, values)
+
+    def _failed(self, router: Router, route: Route, target: Target, status: int, said: str) -> AwsError:
+        group = endpoint_group(router.endpoint)
+        arn = log_stream_arn(group, f"{route.plan.name}/{target.id}", region=router.region, account=self._account)
+        return errors.model_error(
+            status, said, region=router.region, account=self._account, group=group, stream_arn=arn
+        )  # fmt: skip
+
+
+def forwarded(request: Request) -> list[tuple[str, str]]:
+    """The headers that the container gets."""
+    found = ((name, request.headers.get(name)) for name in _FORWARDED)
+    return [(name, value) for name, value in found if value is not None]
+
+
+def returned(answer: Answer, route: Route, request_id: str) -> list[tuple[str, str]]:
+    """The headers that the caller gets."""
+    shown = [(name, answer.headers[name]) for name in _RETURNED if name in answer.headers]
+    return [*shown, ("x-amzn-invoked-production-variant", route.plan.name), ("x-amzn-requestid", request_id)]
+
+
+def silence(error: Exception) -> str:
+    """What SageMaker says of a container that gave no answer."""
+    if isinstance(error, TimeoutError):
+        return "Your invocation timed out while waiting for a response from container primary."
+    return f"The container gave no answer: {error}."
+
+
+async def _frames(stream: AsyncIterator[bytes], done: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        async with asyncio.timeout(STREAM_SECONDS):
+            async for piece in stream:
+                yield eventstream.payload_part(piece)
+    except TimeoutError:
+        yield eventstream.exception(
+            "ModelStreamError", {"Message": "The model took too long.", "ErrorCode": "ModelInvocationTimeExceeded"}
+        )
+    except UpstreamFailed as error:
+        yield eventstream.exception("ModelStreamError", {"Message": str(error), "ErrorCode": "StreamBroken"})
+    finally:
+        done()

@@ -1,0 +1,90 @@
+"""Which instance takes an invocation: variants by weight, instances by least outstanding requests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from penstock.rehearsal.fleet.plan import FleetPlan, VariantPlan
+from penstock.rehearsal.traffic.upstream import Upstream
+
+
+class Target(Protocol):
+    """An instance as the router sees it."""
+
+    id: str
+    upstream: Upstream
+    outstanding: int
+
+
+class Route:
+    """A variant of one fleet: ``weight`` is its share of the endpoint's traffic, relative to the other routes'.
+
+    ``instances`` is the fleet's own list: what it adds is routed to and what it takes out is not, at once.
+    """
+
+    def __init__(self, plan: VariantPlan, fleet: FleetPlan, *, weight: float, instances: Sequence[Target] = ()) -> None:
+        self.plan = plan
+        self.fleet = fleet
+        self.weight = weight
+        self.instances = instances
+        self.credit = 0.0
+
+    def choose(self) -> Target | None:
+        """The instance to take the next request."""
+        if not self.instances:
+            return None
+        if self.plan.routing == "RANDOM":
+            return random.choice(self.instances)
+        return min(self.instances, key=lambda instance: instance.outstanding)
+
+
+class Router:
+    """All routes of one endpoint. It lives on the event loop and needs no lock."""
+
+    def __init__(self, region: str, endpoint: str) -> None:
+        self.region = region
+        self.endpoint = endpoint
+        self.routes: list[Route] = []
+        self.shadows: list[Route] = []
+        self.config: dict[str, Any] = {}
+
+    def choose(self, variant: str | None = None) -> Route | None:
+        """The next route by smooth weighted round robin, so that ten requests at 0.3 and 0.7 are three and seven.
+
+        ``variant`` narrows the choice to the variant a caller named; None if nothing is left to choose from.
+        """
+        routes = [route for route in self.routes if route.instances and variant in (None, route.plan.name)]
+        if len(routes) < 2:
+            return routes[0] if routes else None
+        total = sum(route.weight for route in routes)
+        if total <= 0:
+            return None if variant is None else routes[0]
+        for route in routes:
+            route.credit += route.weight
+        best = max(routes, key=lambda route: route.credit)
+        best.credit -= total
+        return best
+
+    def knows(self, variant: str) -> bool:
+        return any(route.plan.name == variant for route in self.routes)
+
+
+class Routers:
+    """The routers of all endpoints that serve, by region and name."""
+
+    def __init__(self) -> None:
+        self._routers: dict[tuple[str, str], Router] = {}
+
+    def find(self, region: str | None, name: str) -> Router | None:
+        """The router of an endpoint; an unsigned call names no region and finds the first endpoint of that name."""
+        if region is not None:
+            return self._routers.get((region, name))
+        return next((router for (_, known), router in self._routers.items() if known == name), None)
+
+    def ensure(self, region: str, name: str) -> Router:
+        return self._routers.setdefault((region, name), Router(region, name))
+
+    def remove(self, region: str, name: str) -> None:
+        self._routers.pop((region, name), None)

@@ -1,0 +1,101 @@
+"""A model server small enough to be an image of its own: the container contract, and misbehaviour on request.
+
+Its environment says how it behaves: FAIL raises at start, SILENT never listens, SLOW_PING_S delays /ping.
+"""
+
+import http.server
+import json
+import os
+import signal
+import sys
+import time
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    healthy = True
+
+    def do_GET(self):
+        time.sleep(float(os.environ.get("SLOW_PING_S", "0")))
+        self.answer(200 if Handler.healthy else 503, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        mode = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
+        if mode == "fail":
+            self.answer(400, b"bad rows")
+        elif mode == "crash":
+            os._exit(3)
+        elif mode == "sick":
+            Handler.healthy = False
+            self.answer(200, b"{}")
+        elif mode.startswith("sleep="):
+            time.sleep(float(mode.partition("=")[2]))
+            self.answer(200, b"{}")
+        elif mode == "chunks":
+            self.chunks()
+        else:
+            self.answer(200, json.dumps(self.told(body.decode("utf-8", "replace"))).encode())
+
+    def told(self, body):
+        return {
+            "body": body,
+            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "model": sorted(os.listdir("/opt/ml/model")) if os.path.isdir("/opt/ml/model") else None,
+            "greeting": os.environ.get("GREETING"),
+            "variant": os.environ.get("VARIANT"),
+            "pid": os.getpid(),
+            "writable": writable("/opt/ml/model/probe"),
+        }
+
+    def chunks(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/plain")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for piece in (b"one ", b"two ", b"three"):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+            time.sleep(0.02)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        attributes = self.headers.get("X-Amzn-SageMaker-Custom-Attributes")
+        if attributes:
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen:" + attributes)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        print("served", *arguments, flush=True)
+
+
+def writable(path):
+    try:
+        with open(path, "w"):
+            return True
+    except OSError:
+        return False
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def main():
+    assert sys.argv[1:] == ["serve"], sys.argv
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if os.environ.get("FAIL"):
+        raise ValueError(os.environ["FAIL"])
+    while os.environ.get("SILENT"):
+        time.sleep(1)
+    print("listening", flush=True)
+    Server(("0.0.0.0", int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
