@@ -91,7 +91,7 @@ def prepare(
 ) -> Prepared:
     """The plan together with its materials: the image is built and the archive packed on this machine."""
     how = options or DeployOptions()
-    source = open_model(model, settings=settings)
+    source = open_model(model)
     packed = pack(source, options=how, image=image, settings=settings, progress=progress)
     request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms())
     with progress.phase("Plan"):

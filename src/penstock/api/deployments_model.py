@@ -6,8 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from penstock.ground.errors import NotFound
-from penstock.ground.settings import Settings
+from penstock.api.resolve import find_model, resolve_model
 from penstock.models.folder import ModelFolder, read_model_folder
 
 
@@ -19,9 +18,8 @@ class ModelSource(Struct, frozen=True, kw_only=True):
     version: str = ""
 
 
-def open_model(model: str | Path, *, settings: Settings) -> ModelSource:
+def open_model(model: str | Path) -> ModelSource:
     """The model that ``model`` names. Raises NotFound and ModelFolderInvalid."""
-    path = Path(str(model).removeprefix("file://"))
-    if path.is_dir():
-        return ModelSource(folder=read_model_folder(path), uri=str(model))
-    raise NotFound(f"There is no model folder at {model}.", fix="Give a folder that holds a file called MLmodel.")
+    found = find_model(str(model))
+    folder = read_model_folder(resolve_model(str(model)))
+    return ModelSource(folder=folder, uri=str(model), version="" if found.version is None else str(found.version))

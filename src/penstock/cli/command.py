@@ -37,6 +37,7 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
 
         options = (
             click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result."),
+            click.option("--json", "output", flag_value="json", help="The same as --output json."),
             click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
             click.option("--debug", is_flag=True, envvar="PENSTOCK_DEBUG", help="Show the traceback of an error."),
         )

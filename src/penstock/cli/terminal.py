@@ -39,6 +39,11 @@ class Terminal:
         else:
             self.results.print(text(value) if text else value)
 
+    def say(self, line: str) -> None:
+        """Prints a line of the story on stdout, unless the result is to be one JSON document."""
+        if self.output != "json":
+            self.results.print(line, style="bold", markup=False)
+
     def note(self, message: Any) -> None:
         """Prints ``message`` on stderr."""
         self.notes.print(message)

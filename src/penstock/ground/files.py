@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from penstock.ground.errors import InvalidInput, StorageFailed
+from penstock.ground.errors import Conflict, InvalidInput, StorageFailed
 
 _STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 CHUNK_BYTES = 1 << 20
@@ -82,16 +82,26 @@ def inside(root: Path, relative: str) -> Path:
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Holds the advisory lock file ``path`` (made if needed) against other processes while the block runs."""
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Holds the advisory lock file ``path`` (made if needed) against other processes while the block runs.
+
+    Without ``wait``, raises Conflict when somebody else holds it.
+    """
     ensure_directory(path.parent)
     with storage_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        _take(descriptor, path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, operation: int) -> None:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise Conflict(f"Another process holds {path}.", fix="Wait until it ends, or end it.") from None
 
 
 def sha256_of(path: Path) -> str:

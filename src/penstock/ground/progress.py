@@ -38,3 +38,27 @@ class SilentProgress:
 
 
 SILENT: Progress = SilentProgress()
+
+
+class FoldedProgress:
+    """A watcher that shows phases as the details of one outer phase, for work that is a part of something larger."""
+
+    def __init__(self, outer: Phase) -> None:
+        self._outer = outer
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Phase]:
+        self._outer.detail(title)
+        yield _Folded(self._outer, title)
+
+
+class _Folded:
+    def __init__(self, outer: Phase, title: str) -> None:
+        self._outer = outer
+        self._title = title
+
+    def detail(self, text: str) -> None:
+        self._outer.detail(f"{self._title}: {text}")
+
+    def advance(self, done_bytes: int, total_bytes: int | None = None) -> None:
+        self._outer.advance(done_bytes, total_bytes)
