@@ -84,13 +84,21 @@ def array_of_rows(schema: Schema, rows: Sequence[Any], names: Sequence[Any] | No
     if array is None:
         return _slow_array(schema, rows, names, dtype)
     order = places(schema, names, array.shape[1])
-    if None in order:
-        raise InvalidInput("An optional column is missing.", fix="Send it, with null where there is no value.")
-    if order != list(range(array.shape[1])):
+    if None not in order and order != list(range(array.shape[1])):
         array = array[:, order]  # type: ignore[index]
-    if array.dtype == dtype == np.float64 and all(column.type is DataType.DOUBLE for column in schema.columns):
-        return array
-    return _slow_array(schema, array[:, :].tolist(), None, dtype)
+    if None in order or not all(_fits(column.type, array[:, at]) for at, column in enumerate(schema.columns)):
+        return _slow_array(schema, rows, names, dtype)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def _fits(kind: ColumnType, values: NdArray) -> bool:
+    """Whether a column of numbers surely is of ``kind``; False sends it to the check of each cell."""
+    if kind in (DataType.DOUBLE, DataType.FLOAT):
+        return True
+    if kind not in (DataType.LONG, DataType.INTEGER) or values.size == 0:
+        return False
+    limit = 1 << 31 if kind is DataType.INTEGER else 1 << 53
+    return bool(-limit <= values.min() and values.max() < limit and (values == np.trunc(values)).all())
 
 
 def _rectangle(rows: Sequence[Any]) -> NdArray | None:
@@ -211,7 +219,7 @@ def _whole(bits: int) -> Callable[[Any], int]:
     limit = 1 << (bits - 1)
 
     def check(value: Any) -> int:
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number) or value != int(value):
+        if not isinstance(value, int | float | np.number | np.bool_) or value != int(value):
             raise ValueError
         number = int(value)
         if not -limit <= number < limit:
@@ -292,9 +300,7 @@ def checked_array(schema: Schema, array: NdArray) -> NdArray:
 
 def lossless(values: NdArray, dtype: np.dtype[Any]) -> bool:
     """Whether every one of ``values`` is the same number after conversion to ``dtype``."""
-    if values.dtype == dtype or (np.can_cast(values.dtype, dtype, "safe") and values.dtype.kind != "b"):
-        return True
     if values.dtype.kind in "iu" and dtype.kind == "f":
         exact = 1 << (np.finfo(dtype).nmant + 1)
         return values.size == 0 or bool(-exact <= values.min() and values.max() <= exact)
-    return False
+    return values.dtype == dtype or (values.dtype.kind != "b" and np.can_cast(values.dtype, dtype, "safe"))

@@ -64,7 +64,7 @@ def write_example(data: Any, folder: Path) -> dict[str, Any]:
     """
     data, params = data if _has_params(data) else (data, None)
     example = InputExample(*_encode(data), params=params)
-    content = example.content if params is None else {"data": example.content, "params": params}
+    content = example.content if params is None else {"inputs": example.content, "params": params}
     write_atomically(folder / EXAMPLE, _dump(content).encode())
     info = {"artifact_path": EXAMPLE, "type": example.kind, "serving_input_path": SERVING_EXAMPLE}
     if example.kind == "dataframe":
@@ -85,7 +85,7 @@ def read_example(file: Path, info: Mapping[str, Any]) -> InputExample:
         raise ModelFolderInvalid(f"{file} is not JSON: {error}.", fix="Save the model again.") from error
     params = None
     if info.get("params"):
-        content, params = content["data"], content["params"]
+        content, params = content["inputs"], content["params"]
     kind = str(info.get("type", "json_object"))
     if kind == "dataframe" and isinstance(content, list):
         content = {"data": content}

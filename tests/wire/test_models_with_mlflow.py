@@ -1,0 +1,185 @@
+"""Model folders between Penstock and the real mlflow, in both directions: each reads what the other wrote."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from penstock.models.folder import read_model_folder
+from penstock.models.inference import infer_schema
+from penstock.models.load import load_model
+from penstock.models.pack import save_model
+from penstock.models.signature import infer_signature
+
+Peer = Callable[..., Any]
+# Runs one program after another, for importing mlflow is most of the time; each leaves its answer in ``answer``.
+SERVE = """
+import json, logging, sys, warnings
+import numpy as np, pandas as pd, mlflow
+talk, sys.stdout = sys.stdout, sys.stderr
+for line in sys.stdin:
+    program, arguments = json.loads(line)
+    scope = {"json": json, "logging": logging, "np": np, "pd": pd, "mlflow": mlflow, "warnings": warnings}
+    scope["arguments"] = arguments
+    try:
+        exec(program, scope)
+        answer = {"answer": scope["answer"]}
+    except Exception as error:
+        answer = {"error": repr(error)}
+    print(json.dumps(answer), file=talk, flush=True)
+"""
+# Loads the folder as mlflow's users do, asks it about its own input example, and tells what mlflow warned about.
+READ = """
+heard = []
+handler = logging.Handler()
+handler.emit = lambda record: heard.append(record.getMessage())
+logging.getLogger("mlflow").addHandler(handler)
+path = arguments[0]
+model = mlflow.pyfunc.load_model(path)
+info = mlflow.models.Model.load(path)
+example = info.load_input_example(path)
+params = info.load_input_example_params(path)
+found = model.predict(example, params=params) if params else model.predict(example)
+found = found.to_dict("list") if hasattr(found, "to_dict") else np.asarray(found).tolist()
+logging.getLogger("mlflow").removeHandler(handler)
+answer = {"answer": found, "signature": info.signature.to_dict(), "warnings": heard}
+"""
+
+
+@pytest.fixture(scope="module", params=["mlflow", "mlflow2"])
+def peer(request: pytest.FixtureRequest, peer_python: Callable[[str], Path]) -> Iterator[Peer]:
+    """Runs programs in a peer's environment (MLflow 3, MLflow 2) and gives what each leaves in ``answer``."""
+    command = [str(peer_python(request.param)), "-c", SERVE]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+
+        def run(program: str, *arguments: str) -> Any:
+            process.stdin.write(json.dumps([program, arguments]) + "\n")
+            process.stdin.flush()
+            reply = json.loads(process.stdout.readline())
+            assert "error" not in reply, reply["error"]
+            return reply["answer"]
+
+        yield run
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def iris() -> tuple[Any, Any]:
+    features, species = load_iris(return_X_y=True, as_frame=True)
+    return features, species
+
+
+# As in a notebook, where a class belongs to no module that could be imported elsewhere.
+NOTEBOOK = """
+from pathlib import Path
+import penstock
+class Times(penstock.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.factor = float(Path(context.artifacts["factor"]).read_text())
+    def predict(self, context, model_input, params=None):
+        return [value * self.factor * params["again"] for value in model_input["x"].tolist()]
+def double(model_input):
+    return model_input * 2
+"""
+
+
+def test_mlflow_reads_what_penstock_wrote(peer: Peer, tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    features, species = iris
+    classifier = LogisticRegression(max_iter=200).fit(features, species)
+    save_model(classifier, tmp_path / "named", input_example=features[:3])
+    heard = peer(READ, str(tmp_path / "named"))
+    assert heard["answer"] == classifier.predict(features[:3]).tolist()
+    assert heard["signature"] == read_model_folder(tmp_path / "named").document.table["signature"]
+    assert not [text for text in heard["warnings"] if "scikit-learn" in text or "cloudpickle" in text]
+
+
+def test_mlflow_reads_python_models_without_penstock(peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "factor.txt").write_text("2")
+    notebook: dict[str, Any] = {"__name__": "__main__"}
+    exec(NOTEBOOK, notebook)
+    folder = save_model(
+        notebook["Times"](),
+        tmp_path / "class",
+        artifacts={"factor": tmp_path / "factor.txt"},
+        input_example=(pd.DataFrame({"x": [1.0, 2.0]}), {"again": 10.0}),
+    )
+    assert peer(READ, str(folder.path))["answer"] == [20.0, 40.0]
+    folder = save_model(notebook["double"], tmp_path / "function", input_example=np.array([[1.0, 2.0]]))
+    assert peer(READ, str(folder.path))["answer"] == [[2.0, 4.0]]
+
+
+WRITE = """
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+X, y = load_iris(return_X_y=True, as_frame=True)
+model = LogisticRegression(max_iter=200).fit(X, y)
+for name, data in (("named", X), ("plain", X.to_numpy())):
+    fitted = LogisticRegression(max_iter=200).fit(data, y)
+    options = {"serialization_format": "cloudpickle", "pip_requirements": ["scikit-learn"]}
+    mlflow.sklearn.save_model(fitted, f"{arguments[0]}/{name}", input_example=data[:3], **options)
+answer = model.predict(X[:3]).tolist()
+"""
+
+
+def test_penstock_reads_what_mlflow_wrote(peer: Peer, tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    expected = peer(WRITE, str(tmp_path))
+    for name in ("named", "plain"):
+        model = load_model(tmp_path / name)
+        example = model.folder.input_example()
+        assert example is not None
+        assert model.predict_rows(example.rows(), example.columns()).tolist() == expected
+        assert model.folder.document.to_yaml() == (tmp_path / name / "MLmodel").read_text()
+
+
+SIGNATURES = """
+warnings.simplefilter("ignore")
+from mlflow.models import infer_signature
+scope = {"np": np, "pd": pd}
+found = []
+for text in json.loads(arguments[0]):
+    signature = infer_signature(eval(text, scope))
+    found.append(signature.to_dict()["inputs"])
+answer = found
+"""
+DATA = [
+    "np.zeros((2, 3), 'float32')",
+    "np.array(['a', 'bc'])",
+    "{'a': np.zeros((1, 2)), 'b': np.zeros(3, 'int8')}",
+    "pd.DataFrame({'i': [1, 2], 'f': [1.0, None], 's': ['a', 'b'], 'b': [True, False]})",
+    "pd.DataFrame({'t': pd.to_datetime(['2020-01-01']), 'y': [b'x'], 'l': [[1, 2]], 'o': [{'k': 1.0, 'j': 'x'}]})",
+    "pd.DataFrame(np.zeros((2, 2)))",
+    "pd.DataFrame({'i8': np.zeros(1, 'int8'), 'u16': np.zeros(1, 'uint16'), 'u32': np.zeros(1, 'uint32')})",
+    "['a', 'b']",
+    "[{'a': 1, 'b': 'x'}, {'a': 2}]",
+    "{'a': 1, 'b': ['x'], 'c': {'d': [1.5]}}",
+    "'text'",
+    "pd.Series([1, 2], name='n')",
+]
+
+
+def test_signatures_are_inferred_as_mlflow_infers_them(peer: Peer) -> None:
+    scope = {"np": np, "pd": pd}
+    ours = [infer_schema(eval(text, scope)).to_json() for text in DATA]
+    assert dict(zip(DATA, ours, strict=True)) == dict(zip(DATA, peer(SIGNATURES, json.dumps(DATA)), strict=True))
+
+
+PARAMS = """
+from mlflow.models import infer_signature
+params = {"t": 0.5, "n": 3, "l": [1, 2], "s": "x", "b": True}
+answer = infer_signature(np.zeros((1, 1)), None, params).to_dict()["params"]
+"""
+
+
+def test_params_are_written_as_mlflow_writes_them(peer: Peer) -> None:
+    signature = infer_signature(np.zeros((1, 1)), None, {"t": 0.5, "n": 3, "l": [1, 2], "s": "x", "b": True})
+    assert signature.to_dict()["params"] == peer(PARAMS)
