@@ -15,6 +15,7 @@ from penstock.images import program
 from penstock.images.bases.base import Base
 from penstock.images.bases.choose import ensure_base
 from penstock.images.bytecode import find_interpreter
+from penstock.images.contents import LOCK_PATH, SBOM_PATH
 from penstock.images.model import MODEL_PATH, ModelFiles, model_labels, read_model_files
 from penstock.images.sbom import build_sbom
 from penstock.images.target import Target, build_target, host_python
@@ -29,8 +30,6 @@ from penstock.oci.image import Image
 from penstock.oci.layer import LayerBlob, LayerEntry, write_layer
 from penstock.oci.types import RuntimeConfig
 
-LOCK_PATH = f"{VENV}/requirements.lock"
-SBOM_PATH = "usr/share/sbom/image.cdx.json"
 _PROGRAM_LAYOUT = "program-1"  # goes up with every change to what the same program becomes
 
 

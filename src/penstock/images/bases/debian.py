@@ -70,13 +70,7 @@ def select(
     A selection is kept and used again, so that a rebuild gives the same image; ``refresh`` asks the archives anew.
     Raises EnvironmentMismatch when no source carries that Python.
     """
-    found = sources_for(sources, target.python)
-    if found is None:
-        raise EnvironmentMismatch(
-            f"No Debian release of the configured apt sources carries Python {target.python}.",
-            fix="Give --base an image reference with that Python, or make the model with Python 3.11 or 3.13.",
-        )
-    release, used = found
+    release, used = _release(target, sources)
     kept = cache_dir / "debian" / "selections" / f"{_selection_key(target, used)}.json"
     if kept.is_file() and not refresh:
         return msgspec.json.decode(kept.read_bytes(), type=Selection)
@@ -84,6 +78,22 @@ def select(
         selection = _selected(release, used, target, cache_dir)
     write_atomically(kept, msgspec.json.encode(selection))
     return selection
+
+
+def find_selection(target: Target, sources: tuple[AptSource, ...], *, cache_dir: Path) -> Selection:
+    """As ``select``, asking the archives and keeping no choice."""
+    release, used = _release(target, sources)
+    return _selected(release, used, target, cache_dir)
+
+
+def _release(target: Target, sources: tuple[AptSource, ...]) -> tuple[str, tuple[AptSource, ...]]:
+    found = sources_for(sources, target.python)
+    if found is None:
+        raise EnvironmentMismatch(
+            f"No Debian release of the configured apt sources carries Python {target.python}.",
+            fix="Give --base an image reference with that Python, or make the model with Python 3.11 or 3.13.",
+        )
+    return found
 
 
 def _selection_key(target: Target, sources: tuple[AptSource, ...]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from pathlib import Path
 
 import msgspec
@@ -12,16 +11,16 @@ from penstock.ground.errors import EnvironmentMismatch
 from penstock.ground.files import write_atomically
 from penstock.ground.progress import SILENT, Progress
 from penstock.images.bases.base import Base
+from penstock.images.contents import names
 from penstock.images.target import Target
 from penstock.oci.auth import DockerConfig
 from penstock.oci.cache import BlobCache
 from penstock.oci.client import RegistryClient
-from penstock.oci.compression import decompressed
 from penstock.oci.image import Image
 from penstock.oci.reference import Reference
 from penstock.oci.types import Platform
 
-_PYTHON = re.compile(r"\.?/?((?:usr/local|usr|opt/[^/]+)/bin/python(3\.\d+))$")
+_PYTHON = re.compile(r"((?:usr/local|usr|opt/[^/]+)/bin/python(3\.\d+))$")
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -62,9 +61,8 @@ def python_path(image: Image, target: Target, name: str) -> str:
     """Where the target's Python lies in the image. Raises EnvironmentMismatch naming those that it has."""
     found: dict[str, str] = {}
     for layer in image.layers:
-        with layer.open() as packed, tarfile.open(fileobj=decompressed(packed), mode="r|") as tar:
-            matches = (_PYTHON.match(member.name) for member in tar)
-            found |= {match[2]: f"/{match[1]}" for match in matches if match}
+        matches = (_PYTHON.match(each) for each in names(layer))
+        found |= {match[2]: f"/{match[1]}" for match in matches if match}
     if target.python in found:
         return found[target.python]
     has = f"Python {', '.join(sorted(found))}" if found else "no Python"

@@ -43,11 +43,21 @@ def resolve(
     the same image; ``refresh`` asks the indexes anew. Raises EnvironmentMismatch when nothing fits (naming what is in
     the way), Unavailable when no index can be reached, Unauthenticated when one wants a password.
     """
-    wanted = tuple(sorted({line.strip() for line in requirements if line.strip()}))
+    wanted = _wanted(requirements)
     kept = ensure_directory(cache_dir / "locks") / f"{_key(wanted, target)}.toml"
     if refresh or not kept.is_file():
         write_atomically(kept, _compile(wanted, target, index_environment(environment)).encode())
     return read_pylock(kept.read_text(encoding="utf-8"), requirements=wanted, target=target)
+
+
+def resolve_now(requirements: Iterable[str], target: Target, *, environment: Mapping[str, str] | None = None) -> Lock:
+    """As ``resolve``, asking the indexes and keeping nothing."""
+    wanted = _wanted(requirements)
+    return read_pylock(_compile(wanted, target, index_environment(environment)), requirements=wanted, target=target)
+
+
+def _wanted(requirements: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({line.strip() for line in requirements if line.strip()}))
 
 
 def _key(requirements: tuple[str, ...], target: Target) -> str:
