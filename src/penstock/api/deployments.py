@@ -11,6 +11,7 @@ from msgspec import Struct
 from penstock.api.deployments_model import ModelSource, open_model
 from penstock.api.deployments_package import Packed, pack
 from penstock.api.deployments_probe import example_probe
+from penstock.api.deployments_target import SAGEMAKER, target_of
 from penstock.deploy.apply import Deployment
 from penstock.deploy.delete import DeletionReport
 from penstock.deploy.invoke import Answer
@@ -20,14 +21,11 @@ from penstock.deploy.options import DeployOptions, build_request
 from penstock.deploy.status import EndpointStatus
 from penstock.deploy.steps import Plan
 from penstock.deploy.targets.port import Target
-from penstock.deploy.targets.table import open_target
 from penstock.ground.clock import SYSTEM_CLOCK
 from penstock.ground.errors import InvalidInput
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
 from penstock.images.build import BuiltImage
-
-SAGEMAKER = "sagemaker"
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -51,7 +49,7 @@ def plan(
 ) -> Plan:
     """What ``deploy`` with the same arguments would do; nothing outside this machine changes."""
     known = settings or load_settings()
-    target = open_target(to, known)
+    target = target_of(to, known)
     return prepare(
         model, name=name, options=options, image=image, target=target, settings=known, progress=progress
     ).plan
@@ -74,7 +72,7 @@ def deploy(
     Raises DeploymentFailed with the cause; a failed create has then removed all that it made.
     """
     known = settings or load_settings()
-    target = open_target(to, known)
+    target = target_of(to, known)
     prepared = prepare(model, name=name, options=options, image=image, target=target, settings=known, progress=progress)
     return apply_prepared(prepared, target=target, progress=progress)
 
@@ -120,7 +118,7 @@ def delete(
     progress: Progress = SILENT,
 ) -> DeletionReport:
     """Removes the deployment with all that belongs to it, and says whether anything is left."""
-    return open_target(to, settings or load_settings()).delete(name, force=force, progress=progress)
+    return target_of(to, settings or load_settings()).delete(name, force=force, progress=progress)
 
 
 def status(
@@ -132,7 +130,7 @@ def status(
     progress: Progress = SILENT,
 ) -> EndpointStatus:
     """How the deployment stands; with ``wait``, once nothing is in progress. Raises NotFound."""
-    target = open_target(to, settings or load_settings())
+    target = target_of(to, settings or load_settings())
     if wait:
         target.settle(name, progress=progress)
     return target.status(name)
@@ -140,7 +138,7 @@ def status(
 
 def list_deployments(*, to: str = SAGEMAKER, settings: Settings | None = None) -> tuple[EndpointStatus, ...]:
     """Every deployment of ours in the account and region, newest first."""
-    return open_target(to, settings or load_settings()).list()
+    return target_of(to, settings or load_settings()).list()
 
 
 def invoke(
@@ -163,20 +161,20 @@ def invoke(
         raise InvalidInput(
             f"A {type(data).__name__} cannot be sent as {content_type}.", fix="Encode it to bytes yourself."
         )
-    return open_target(to, settings or load_settings()).invoke(name, body, content_type=content_type, variant=variant)
+    return target_of(to, settings or load_settings()).invoke(name, body, content_type=content_type, variant=variant)
 
 
 def logs(name: str, *, limit: int = 50, to: str = SAGEMAKER, settings: Settings | None = None) -> tuple[LogLine, ...]:
     """The last lines of the deployment's containers, oldest first."""
-    return open_target(to, settings or load_settings()).logs(name, limit=limit)
+    return target_of(to, settings or load_settings()).logs(name, limit=limit)
 
 
 def follow_logs(name: str, *, to: str = SAGEMAKER, settings: Settings | None = None) -> Iterator[LogLine]:
     """The deployment's log lines from ten minutes ago on, as they come, for ever."""
-    target = open_target(to, settings or load_settings())
+    target = target_of(to, settings or load_settings())
     return target.follow_logs(name, since_ms=SYSTEM_CLOCK.now_ms() - 600_000)
 
 
 def metrics(name: str, *, minutes: int = 60, to: str = SAGEMAKER, settings: Settings | None = None) -> EndpointMetrics:
     """Calls, errors and latencies of the last ``minutes``, by variant."""
-    return open_target(to, settings or load_settings()).metrics(name, minutes=minutes)
+    return target_of(to, settings or load_settings()).metrics(name, minutes=minutes)

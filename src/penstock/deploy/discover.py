@@ -55,6 +55,11 @@ def discover(name: str, aws: AwsSession, *, repositories: Iterable[str] = (), bu
     return Discovery(found=tuple(found), unchecked=tuple(unchecked))
 
 
+def own_configs(name: str, aws: AwsSession) -> list[str]:
+    """The deployment's endpoint configs, newest first."""
+    return [one.name for one in _hosting(name, aws, Kind.CONFIG)]
+
+
 def tags_of(aws: AwsSession, arn: str) -> dict[str, str]:
     """A SageMaker resource's tags; none when it went meanwhile."""
     try:
@@ -76,7 +81,9 @@ def _hosting(name: str, aws: AwsSession, kind: Kind) -> list[Resource]:
     stem = "Model" if kind is Kind.MODEL else "EndpointConfig"
     prefix = prefix_of(name)
     found = []
-    for item in aws.pages("sagemaker", operation, member, NameContains=prefix):
+    for item in aws.pages(
+        "sagemaker", operation, member, NameContains=prefix, SortBy="CreationTime", SortOrder="Descending"
+    ):
         own = str(item[f"{stem}Name"])
         if own.startswith(prefix) and _OWN_TAIL.fullmatch(own.removeprefix(prefix)):
             tag = tags_of(aws, item[f"{stem}Arn"]).get(DEPLOYMENT_TAG)
