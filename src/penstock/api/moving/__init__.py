@@ -1,0 +1,1 @@
+"""Moving in and out: any origin, any destination, one walk between them."""
