@@ -39,6 +39,8 @@ class ChunkedBody(io.RawIOBase):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
     app: WsgiApp
 
     def answer(self) -> None:
@@ -48,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.send_response_only(100)
             self.end_headers()
+            self.wfile.flush()
         path, _, query = self.path.partition("?")
         environ = {
             "REQUEST_METHOD": self.command,
@@ -61,6 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         for piece in self.app(environ, self.start):
             self.wfile.write(piece)
+        self.wfile.flush()
         while body.read(65536):
             pass
 
