@@ -13,10 +13,12 @@ from penstock.store import limits
 from penstock.store.database import Session, single
 from penstock.store.part import TAG_RUN_NAME, Part
 from penstock.store.queries import Queries
+from penstock.store.search.vocabulary import INDEXED_CHARS
 
 SQL = Queries("batches")
 RUNS = Queries("runs")
 PointRow = tuple[int, str, int, int, float, int]
+PairRow = tuple[int, str, int, str, str]
 
 
 class RunBatch(Struct, frozen=True, kw_only=True):
@@ -161,11 +163,7 @@ def _known_models(session: Session, batches: Sequence[RunBatch]) -> set[str]:
 
 
 def _store_params(session: Session, good: Sequence[tuple[RunHead, RunBatch]]) -> None:
-    rows = {
-        (head.run_no, param.key): (head.run_no, param.key, head.experiment_id, param.value)
-        for head, batch in good
-        for param in batch.params
-    }
+    rows = {(head.run_no, param.key): _pair_row(head, param) for head, batch in good for param in batch.params}
     if not rows:
         return
     stored = session.many(SQL.add_params, sorted(rows.values()))
@@ -173,7 +171,11 @@ def _store_params(session: Session, good: Sequence[tuple[RunHead, RunBatch]]) ->
         _refuse_overtaken(session, rows)
 
 
-def _refuse_overtaken(session: Session, rows: dict[tuple[int, str], tuple[int, str, int, str]]) -> None:
+def _pair_row(head: RunHead, pair: Param | Tag) -> PairRow:
+    return (head.run_no, pair.key, head.experiment_id, pair.value, pair.value[:INDEXED_CHARS])
+
+
+def _refuse_overtaken(session: Session, rows: dict[tuple[int, str], PairRow]) -> None:
     """Raises Conflict when another connection stored another value between our look and our write."""
     wanted = {"run_nos": [key[0] for key in rows], "keys": [key[1] for key in rows]}
     for run_no, key, value in session.rows(SQL.known_params, wanted):
@@ -226,11 +228,7 @@ def _model_points(
 
 
 def _store_tags(session: Session, good: Sequence[tuple[RunHead, RunBatch]]) -> None:
-    rows = {
-        (head.run_no, tag.key): (head.run_no, tag.key, head.experiment_id, tag.value)
-        for head, batch in good
-        for tag in batch.tags
-    }
+    rows = {(head.run_no, tag.key): _pair_row(head, tag) for head, batch in good for tag in batch.tags}
     session.many(SQL.set_tags, sorted(rows.values()))
     for (run_no, key), row in rows.items():
         if key == TAG_RUN_NAME:

@@ -11,7 +11,7 @@ from penstock.store.database import Row, Session
 from penstock.store.part import Part
 from penstock.store.queries import Queries
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search
+from penstock.store.search.sql import compile_search, run_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import EXPERIMENTS
 
@@ -129,7 +129,7 @@ class Experiments(Part):
         search = compile_search(EXPERIMENTS, clauses, order, view=view)
 
         def work(session: Session) -> Page[Experiment]:
-            rows = session.rows(search.sql, {**search.parameters, **window.parameters})
+            rows = run_search(session, search, window.parameters)
             return window.page(_with_tags(session, rows))
 
         return self.database.read(work)

@@ -24,7 +24,7 @@ from penstock.store.part import Part
 from penstock.store.queries import Queries
 from penstock.store.run_names import new_run_name
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search
+from penstock.store.search.sql import compile_search, run_search
 from penstock.store.search.tree import OrderTerm, check_order, parse_filter
 from penstock.store.search.vocabulary import LOGGED_MODELS
 
@@ -144,7 +144,7 @@ class LoggedModels(Part):
         )
 
         def work(session: Session) -> Page[LoggedModel]:
-            rows = session.rows(search.sql, {**search.parameters, **window.parameters}) if numbers else []
+            rows = run_search(session, search, window.parameters) if numbers else []
             page = window.page(rows)
             return Page(items=tuple(_with_data(session, page.items)), next_page_token=page.next_page_token)
 

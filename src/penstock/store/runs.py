@@ -28,7 +28,7 @@ from penstock.store.part import TAG_RUN_NAME, Part
 from penstock.store.queries import Queries
 from penstock.store.run_names import new_run_name
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search
+from penstock.store.search.sql import compile_search, run_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import RUNS
 
@@ -139,7 +139,7 @@ class Runs(Part):
         search = compile_search(RUNS, clauses, order, view=view, experiment_ids=numbers)
 
         def work(session: Session) -> Page[Run]:
-            rows = session.rows(search.sql, {**search.parameters, **window.parameters}) if numbers else []
+            rows = run_search(session, search, window.parameters) if numbers else []
             page = window.page(rows)
             return Page(items=tuple(_with_data(session, page.items)), next_page_token=page.next_page_token)
 

@@ -1,6 +1,8 @@
 -- Experiments, runs and what runs log.
 -- Rows of one run lie together (clustered); experiment_id is repeated beside every value that a search filters or
--- orders by, so that a search walks an index of its own experiments and nothing else.
+-- orders by, so that a search walks an index of its own experiments and nothing else. A text is indexed by its
+-- head, its first 64 characters: PostgreSQL refuses index entries over 2704 bytes. (A generated column would say so by
+-- itself, but SQLite does not answer from an index over one without reading the row too.)
 CREATE TABLE experiments (
     experiment_id {serial},
     name {text} NOT NULL UNIQUE,
@@ -38,18 +40,20 @@ CREATE TABLE params (
     key {text} NOT NULL,
     experiment_id {big} NOT NULL,
     value {text} NOT NULL,
+    head {text} NOT NULL,
     PRIMARY KEY (run_no, key)
 ) {clustered};
-CREATE INDEX params_by_value ON params (experiment_id, key, substr(value, 1, 64), run_no);
+CREATE INDEX params_by_value ON params (experiment_id, key, head, run_no);
 
 CREATE TABLE tags (
     run_no {big} NOT NULL,
     key {text} NOT NULL,
     experiment_id {big} NOT NULL,
     value {text} NOT NULL,
+    head {text} NOT NULL,
     PRIMARY KEY (run_no, key)
 ) {clustered};
-CREATE INDEX tags_by_value ON tags (experiment_id, key, substr(value, 1, 64), run_no);
+CREATE INDEX tags_by_value ON tags (experiment_id, key, head, run_no);
 
 -- Every point. A NaN is value 0 with is_nan 1; infinities are stored as they are.
 CREATE TABLE metrics (

@@ -13,7 +13,7 @@ from penstock.store.queries import Queries
 from penstock.store.registry.history import record
 from penstock.store.registry.rows import version_of, version_tags
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search
+from penstock.store.search.sql import compile_search, run_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import REGISTERED_MODELS
 
@@ -127,7 +127,7 @@ class RegisteredModels(Part):
         search = compile_search(REGISTERED_MODELS, clauses, order)
 
         def work(session: Session) -> Page[RegisteredModel]:
-            page = window.page(session.rows(search.sql, {**search.parameters, **window.parameters}))
+            page = window.page(run_search(session, search, window.parameters))
             return Page(items=tuple(_with_data(session, page.items)), next_page_token=page.next_page_token)
 
         return self.database.read(work)

@@ -14,7 +14,7 @@ from penstock.store.registry.history import record
 from penstock.store.registry.models import canonical_stage, check_tags, lock_model, unique
 from penstock.store.registry.rows import with_data
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search
+from penstock.store.search.sql import compile_search, run_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import MODEL_VERSIONS
 
@@ -166,7 +166,7 @@ class ModelVersions(Part):
         search = compile_search(MODEL_VERSIONS, clauses, order)
 
         def work(session: Session) -> Page[ModelVersion]:
-            page = window.page(session.rows(search.sql, {**search.parameters, **window.parameters}))
+            page = window.page(run_search(session, search, window.parameters))
             return Page(items=tuple(with_data(session, page.items)), next_page_token=page.next_page_token)
 
         return self.database.read(work)

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from penstock.ground.entities import ViewType
+from penstock.store.database import Row, Session
 from penstock.store.search.tree import Comparison, OrderTerm
-from penstock.store.search.vocabulary import Keyed, Vocabulary
+from penstock.store.search.vocabulary import INDEXED_CHARS, Keyed, Vocabulary
 
-# The indexes by value hold this many characters of a text: PostgreSQL refuses index entries over 2704 bytes.
-INDEXED_CHARS = 64
+COUNTED_ROWS = 20_000
 _STAGES = {ViewType.ACTIVE_ONLY: "active", ViewType.DELETED_ONLY: "deleted"}
+
+
+class Driver(Struct, frozen=True):
+    """A joined table that could lead the query: ``sql`` counts its rows, up to a bound."""
+
+    alias: str
+    sql: str
 
 
 class Search(Struct, frozen=True):
     """A compiled search; :page_limit and :page_offset are still to be given."""
 
-    sql: str
-    parameters: dict[str, Any]
+    compiler: Compiler
+    terms: tuple[str, ...]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.compiler.parameters
+
+    @property
+    def drivers(self) -> tuple[Driver, ...]:
+        """The tables one of which should lead; fewer than two leave nothing to choose."""
+        return self.compiler.drivers()
+
+    def sql(self, *, lead: Sequence[str] = ()) -> str:
+        """The query. ``lead`` are the aliases to join first, in that order; without it the database chooses."""
+        return self.compiler.finish(self.terms, lead)
+
+
+def run_search(session: Session, search: Search, window: Mapping[str, Any]) -> list[Row]:
+    """The rows of one window of the search.
+
+    SQLite's planner has no statistics of ours to go by: the clause with the fewest rows, counted up to a bound, leads.
+    """
+    parameters = {**search.parameters, **window}
+    lead: list[str] = []
+    if session.dialect.name == "sqlite" and len(search.drivers) > 1:
+        counts = [(session.rows(driver.sql, parameters)[0][0], driver.alias) for driver in search.drivers]
+        lead = [alias for _, alias in sorted(counts)]
+    return session.rows(search.sql(lead=lead), parameters)
 
 
 def compile_search(
@@ -32,16 +65,16 @@ def compile_search(
     experiment_ids: Sequence[int] = (),
     datasets: Sequence[tuple[str, str | None]] = (),
 ) -> Search:
-    """The query for one window of ``vocabulary.columns``.
+    """The search for one window of ``vocabulary.columns``.
 
     ``experiment_ids`` narrows scoped entities; ``datasets`` narrows the metrics of logged models.
     """
-    compiler = _Compiler(vocabulary, tuple(experiment_ids), tuple(datasets))
+    compiler = Compiler(vocabulary, tuple(experiment_ids), tuple(datasets))
     compiler.scope(view)
     for clause in clauses:
         compiler.clause(clause)
     terms = [text for term in order for text in compiler.order(term)]
-    return compiler.finish(_with_ties(terms, vocabulary))
+    return Search(compiler, tuple(_with_ties(terms, vocabulary)))
 
 
 def _with_ties(terms: list[str], vocabulary: Vocabulary) -> list[str]:
@@ -50,7 +83,7 @@ def _with_ties(terms: list[str], vocabulary: Vocabulary) -> list[str]:
     return terms + [term for term in rest if term.split()[0] not in named]
 
 
-class _Compiler:
+class Compiler:
     """Collects joins, conditions and parameters."""
 
     def __init__(
@@ -59,7 +92,8 @@ class _Compiler:
         self.vocabulary = vocabulary
         self.experiment_ids = experiment_ids
         self.datasets = datasets
-        self.joins: list[str] = []
+        self.inner: dict[str, tuple[str, list[str]]] = {}
+        self.outer: list[str] = []
         self.conditions: list[str] = [vocabulary.always] if vocabulary.always else []
         self.parameters: dict[str, Any] = {}
         self.aliases: dict[tuple[str, str], str] = {}
@@ -115,7 +149,7 @@ class _Compiler:
             self.conditions.append(f"NOT {self._exists(same, keyed)}")
         elif keyed.unique:
             alias = self._joined(clause.subject, clause.key, keyed)
-            self.conditions.extend(self._value_tests(alias, clause, keyed))
+            self.inner[alias][1].extend(self._value_tests(alias, clause, keyed))
         else:
             self.conditions.append(self._exists(clause, keyed))
 
@@ -125,10 +159,10 @@ class _Compiler:
         if alias is None:
             alias = f"c{len(self.aliases)}"
             self.aliases[subject, key] = alias
-            link = keyed.link.replace("c.", f"{alias}.")
-            self.joins.append(f"JOIN {keyed.table} {alias} ON {link} AND {alias}.key = {self.bind(key)}")
+            conditions = [f"{alias}.key = {self.bind(key)}"]
             if keyed.scoped:
-                self.conditions.append(self.in_scope(alias))
+                conditions.append(self.in_scope(alias))
+            self.inner[alias] = (keyed.table, conditions)
         return alias
 
     def _exists(self, clause: Comparison, keyed: Keyed) -> str:
@@ -152,10 +186,14 @@ class _Compiler:
             return []
         if keyed.numeric:
             return self._number_tests(alias, column, clause)
-        tests = [self.test(column, clause)]
         if clause.operator == "=" and keyed.scoped and isinstance(clause.value, str):
-            tests.append(f"substr({column}, 1, {INDEXED_CHARS}) = {self.bind(clause.value[:INDEXED_CHARS])}")
-        return tests
+            return self._equal_text(alias, clause.value)
+        return [self.test(column, clause)]
+
+    def _equal_text(self, alias: str, value: str) -> list[str]:
+        """The head alone decides for a value shorter than heads, so that the index by value answers without the row."""
+        tests = [f"{alias}.head = {self.bind(value[:INDEXED_CHARS])}"]
+        return tests if len(value) < INDEXED_CHARS else [*tests, f"{alias}.value = {self.bind(value)}"]
 
     def _number_tests(self, alias: str, column: str, clause: Comparison) -> list[str]:
         """NaN is no number: it matches '!=' and nothing else."""
@@ -179,9 +217,9 @@ class _Compiler:
         return [*missing, *nan, f"{alias}.value {direction}"]
 
     def _left_joined(self, term: OrderTerm, keyed: Keyed) -> str:
-        alias = f"o{len(self.joins)}"
+        alias = f"o{len(self.outer)}"
         link = keyed.link.replace("c.", f"{alias}.")
-        self.joins.append(f"LEFT JOIN {keyed.table} {alias} ON {link} AND {alias}.key = {self.bind(term.key)}")
+        self.outer.append(f"LEFT JOIN {keyed.table} {alias} ON {link} AND {alias}.key = {self.bind(term.key)}")
         return alias
 
     def _order_by_point(self, term: OrderTerm, keyed: Keyed, direction: str) -> list[str]:
@@ -197,10 +235,36 @@ class _Compiler:
         )
         return [f"(SELECT c.is_nan {newest}) {{last}}", f"(SELECT c.value {newest}) {direction} {{last}}"]
 
-    def finish(self, terms: list[str]) -> Search:
-        where = f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
-        sql = (
-            f"SELECT {', '.join(self.vocabulary.columns)} FROM {self.vocabulary.table} m "
-            f"{' '.join(self.joins)}{where} ORDER BY {', '.join(terms)} LIMIT :page_limit OFFSET :page_offset"
+    def drivers(self) -> tuple[Driver, ...]:
+        if not self.vocabulary.scoped:
+            return ()
+        return tuple(
+            Driver(
+                alias,
+                f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} {alias} WHERE {' AND '.join(conditions)} "
+                f"LIMIT {COUNTED_ROWS}) AS counted",
+            )
+            for alias, (table, conditions) in self.inner.items()
         )
-        return Search(sql, self.parameters)
+
+    def finish(self, terms: Sequence[str], lead: Sequence[str]) -> str:
+        conditions = [*self.conditions, *(test for _, tests in self.inner.values() for test in tests)]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return (
+            f"SELECT {', '.join(self.vocabulary.columns)} FROM {self._from(lead)} {' '.join(self.outer)}{where} "
+            f"ORDER BY {', '.join(terms)} LIMIT :page_limit OFFSET :page_offset"
+        )
+
+    def _from(self, lead: Sequence[str]) -> str:
+        """The joins. SQLite keeps the order of CROSS JOINs; that is how a lead is kept in front."""
+        if not lead:
+            joins = [f"JOIN {table} {alias} ON {self._link(alias)}" for alias, (table, _) in self.inner.items()]
+            return " ".join([f"{self.vocabulary.table} m", *joins])
+        first, *rest = lead
+        joins = [f"CROSS JOIN {self.inner[alias][0]} {alias} ON {alias}.run_no = {first}.run_no" for alias in rest]
+        main = f"CROSS JOIN {self.vocabulary.table} m ON m.run_no = {first}.run_no"
+        return " ".join([f"{self.inner[first][0]} {first}", *joins, main])
+
+    def _link(self, alias: str) -> str:
+        subject = next(key[0] for key, known in self.aliases.items() if known == alias)
+        return self.vocabulary.keyed[subject].link.replace("c.", f"{alias}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+# The length of the ``head`` columns in migrations/0001_tracking.sql.
+INDEXED_CHARS = 64
 NUMERIC = ("=", "!=", ">", ">=", "<", "<=")
 TEXT = ("=", "!=", "LIKE", "ILIKE")
 LISTED = (*TEXT, "IN", "NOT IN")

@@ -4,13 +4,15 @@ SELECT run_no, key, value FROM params WHERE run_no {in ints:run_nos} AND key {in
 
 -- name: add_params
 -- Stores params that were not there.
-INSERT INTO params (run_no, key, experiment_id, value) {rows:run_no big, key text, experiment_id big, value text}
+INSERT INTO params (run_no, key, experiment_id, value, head)
+{rows:run_no big, key text, experiment_id big, value text, head text}
 ON CONFLICT (run_no, key) DO NOTHING;
 
 -- name: set_tags
 -- Sets tags; an existing key gets the new value.
-INSERT INTO tags (run_no, key, experiment_id, value) {rows:run_no big, key text, experiment_id big, value text}
-ON CONFLICT (run_no, key) DO UPDATE SET value = excluded.value;
+INSERT INTO tags (run_no, key, experiment_id, value, head)
+{rows:run_no big, key text, experiment_id big, value text, head text}
+ON CONFLICT (run_no, key) DO UPDATE SET value = excluded.value, head = excluded.head;
 
 -- name: add_points
 -- Stores points; one that is there already is left alone.
