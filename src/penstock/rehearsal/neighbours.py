@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from penstock.rehearsal.percentiles import teach_percentiles
 from penstock.rehearsal.wsgi import WsgiApp
 
 # What the credential scope calls each service, and moto's name of it.
@@ -38,6 +39,8 @@ class Neighbours:
             if name not in self._apps:
                 server = importlib.import_module("moto.moto_server.werkzeug_app")
                 self._apps[name] = server.create_backend_app(name)
+                if name == "cloudwatch":
+                    teach_percentiles()
             return self._apps[name]
 
     def loaded(self, service: str) -> bool:
