@@ -1,3 +1,4 @@
+# ruff: noqa: PTH112, PTH123, PTH208, T201
 """A model server small enough to be an image of its own: the container contract, and misbehaviour on request.
 
 Its environment says how it behaves: FAIL raises at start, SILENT never listens, SLOW_PING_S delays /ping.

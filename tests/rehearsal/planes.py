@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,8 @@ class Rehearsal:
     def push(self, repository: str, tag: str = "1", *, image: Image | None = None, format: Any = "docker") -> str:
         """Pushes the tiny image as any client would; its reference by digest."""
         ecr = self.client("ecr")
-        try:
+        with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
             ecr.create_repository(repositoryName=repository)
-        except ecr.exceptions.RepositoryAlreadyExistsException:
-            pass
         token = ecr.get_authorization_token()["authorizationData"][0]
         user, password = base64.b64decode(token["authorizationToken"]).decode().split(":", 1)
         host = token["proxyEndpoint"].removeprefix("http://")

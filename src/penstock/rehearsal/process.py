@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -53,11 +52,7 @@ def start_plane(
     for name, value in {**options, "--region": region}.items():
         command += [name, str(value)] if value is not None else []
     command += [] if detached else ["--die-with-parent"]
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
-        )  # fmt: skip
-    return _wait_until_ready(state_dir, process, log)
+    return _wait_until_ready(state_dir, _spawn(command, log), log)
 
 
 def find_plane(state_dir: Path) -> PlaneInfo | None:
@@ -108,22 +103,44 @@ def real_credentials(environment: Mapping[str, str]) -> str | None:
     return str(path) if path.is_file() and path.stat().st_size else None
 
 
-def _wait_until_ready(state_dir: Path, process: subprocess.Popen[bytes], log: Path) -> PlaneInfo:
+def _spawn(command: list[str], log: Path) -> int:
+    """Starts the command in a session of its own, saying what it says in ``log``; its process id.
+
+    Not through subprocess, whose objects may not be dropped while their process runs.
+    """
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+
+
+def _wait_until_ready(state_dir: Path, pid: int, log: Path) -> PlaneInfo:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
+        if _has_ended(pid):
             lines = log.read_text(errors="replace").strip().splitlines()
             raise ToolFailed(
                 f"The plane ended at once: {lines[-1] if lines else 'it said nothing'}.", fix=f"See {log}."
             )
         info = find_plane(state_dir)
         if info is not None:
-            if info.pid != process.pid:
+            if info.pid != pid:
+                os.kill(pid, signal.SIGTERM)
                 raise Conflict(f"Another plane has just been started on {state_dir}.", fix="Use that one.")
             return info
         time.sleep(_POLL_SECONDS)
-    process.terminate()
+    os.kill(pid, signal.SIGTERM)
     raise TimedOut(f"The plane is not ready after {START_SECONDS:.0f} s.", fix=f"See {log}.")
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child of ours has ended; it is reaped then."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return not Path(f"/proc/{pid}").exists()
 
 
 def _answers(info: PlaneInfo) -> bool:
@@ -136,11 +153,4 @@ def _answers(info: PlaneInfo) -> bool:
 
 
 def _is_running(info: PlaneInfo) -> bool:
-    """Whether the process is still there; one that waits to be reaped by its parent is not."""
-    if started_at(info.pid) != info.started:
-        return False
-    try:
-        state = Path(f"/proc/{info.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in ("Z", "X")
+    return not _has_ended(info.pid) and started_at(info.pid) == info.started
