@@ -19,5 +19,9 @@ class Row(NamedTuple):
 COMMANDS: dict[str, Row] = {
     "quickstart": Row("penstock.cli.quickstart", "quickstart", "Start", "Run the whole story, notebook to endpoint."),
     "server": Row("penstock.cli.server", "server", "Look", "Run the tracking server and model registry."),
+    "build": Row("penstock.cli.images", "build", "Ship", "Build the image that serves a model, with no engine."),
+    "push": Row("penstock.cli.images", "push", "Ship", "Push an image to a registry."),
+    "pull": Row("penstock.cli.images", "pull", "Ship", "Pull an image and keep it here."),
+    "images": Row("penstock.cli.images", "images", "Look", "List, show, compare and prune images."),
     "config": Row("penstock.cli.config", "config", "Help", "Show every setting and where it came from."),
 }

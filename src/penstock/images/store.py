@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,10 +11,10 @@ import msgspec
 
 from penstock.ground.clock import SYSTEM_CLOCK, Clock
 from penstock.ground.errors import InvalidInput, NotFound
-from penstock.ground.files import ensure_directory, locked, write_atomically
+from penstock.ground.files import CHUNK_BYTES, ensure_directory, locked, write_atomically
 from penstock.ground.names import near
 from penstock.images.target import Target
-from penstock.oci.blob import LayerBlob
+from penstock.oci.blob import Layer, LayerBlob
 from penstock.oci.cache import BlobCache
 from penstock.oci.image import Image
 from penstock.oci.types import Compression, decode_config
@@ -66,8 +67,10 @@ class ImageStore:
         requirements: tuple[str, ...] = (),
         base_name: str = "",
     ) -> StoredImage:
-        """The record of ``image``, whose blobs are in the cache; each name moves here from the image that had it."""
+        """The record of ``image``, its blobs brought into the cache; names move here from the images that had them."""
         wanted = tuple(dict.fromkeys(names))
+        for layer in image.layers:
+            self._take(layer)
         for other in self.list():
             left = tuple(name for name in other.names if name not in wanted)
             if other.digest != image.digest() and left != other.names:
@@ -89,6 +92,13 @@ class ImageStore:
         )
         self._write(stored)
         return stored
+
+    def _take(self, layer: Layer) -> None:
+        """Brings a layer that lies elsewhere, such as in a layout that served as base, into the cache."""
+        if self.blobs.find_blob(layer.digest, size_bytes=layer.size_bytes) is None:
+            with layer.open() as stream, self.blobs.writing() as partial:
+                shutil.copyfileobj(stream, partial.file, CHUNK_BYTES)
+                partial.keep(layer.digest)
 
     def list(self) -> tuple[StoredImage, ...]:
         """All images, the newest first."""

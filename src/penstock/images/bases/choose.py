@@ -9,7 +9,8 @@ from penstock.ground.progress import SILENT, Progress
 from penstock.images.bases.apt_sources import sources_for
 from penstock.images.bases.base import Base
 from penstock.images.bases.debian import debian_sources, ensure_debian_base, select
-from penstock.images.bases.registry import ensure_registry_base
+from penstock.images.bases.registry import base_of, ensure_registry_base
+from penstock.images.places import find_image_files
 from penstock.images.target import Target
 from penstock.oci.cache import BlobCache
 
@@ -24,8 +25,9 @@ def ensure_base(
     refresh: bool = False,
     progress: Progress = SILENT,
 ) -> Base:
-    """The base called ``name``: "auto", "debian", or an image reference; kept choices hold unless ``refresh``.
+    """The base called ``name``: "auto", "debian", a layout, an archive or a reference.
 
+    What was chosen before is used again unless ``refresh``.
     Raises EnvironmentMismatch when it has another Python than the target's, and says so.
     """
     chosen = choose_base(name, target, apt_sources=apt_sources)
@@ -33,6 +35,9 @@ def ensure_base(
         sources = debian_sources(apt_sources)
         selection = select(target, sources, cache_dir=cache_dir, refresh=refresh, progress=progress)
         return ensure_debian_base(target, selection, cache_dir=cache_dir, blobs=blobs, progress=progress)
+    filed = find_image_files(chosen, blobs=blobs, platform=target.platform)
+    if filed is not None:
+        return base_of(filed, target, chosen)
     return ensure_registry_base(chosen, target, cache_dir=cache_dir, blobs=blobs, refresh=refresh, progress=progress)
 
 

@@ -1,4 +1,4 @@
-"""A base image from a registry: any reference, taken by digest, its Python found by looking."""
+"""A base image from elsewhere: any registry's by digest, or files; its Python is found by looking."""
 
 from __future__ import annotations
 
@@ -52,9 +52,18 @@ def ensure_registry_base(
     platform = Platform.parse(target.platform)
     with client or RegistryClient(auth=DockerConfig()) as registry:
         image = registry.pull(wanted, platform=platform, cache=blobs, progress=progress)
-    digest = image.digest()
-    write_atomically(kept, digest.encode())
-    return Base(image=image, target=target, python_path=python_path(image, target, name), name=name, digest=digest)
+    write_atomically(kept, image.digest().encode())
+    return base_of(image, target, name)
+
+
+def base_of(image: Image, target: Target, name: str) -> Base:
+    """``image`` as a base. Raises EnvironmentMismatch for another platform or Python than the target's."""
+    if not Platform.parse(target.platform).runs(image.platform):
+        raise EnvironmentMismatch(
+            f"The base image {name} is for {image.platform}, not {target.platform}.", fix="Give --base another image."
+        )
+    path = python_path(image, target, name)
+    return Base(image=image, target=target, python_path=path, name=name, digest=image.digest())
 
 
 def python_path(image: Image, target: Target, name: str) -> str:
