@@ -143,9 +143,11 @@ def _removed(stage: Stage, settings: Settings, progress: Progress) -> tuple[Chec
         stop_plane(stage.home)
         checks = (*checks, process_check(processes))
         phase.detail(", ".join(f"{check.left} {check.what}" for check in checks))
-    if not report.nothing_left or any(check.left for check in checks):
+    found = [str(one) for one in report.leftovers] + [f"{check.left} {check.what}" for check in checks if check.left]
+    if found or report.unchecked:
         raise EndpointFailed(
-            f"Something is left: {', '.join(map(str, report.leftovers)) or checks}.",
+            f"Left over: {', '.join(found) or 'nothing that was seen'}."
+            + (f" Could not look at: {', '.join(report.unchecked)}." if report.unchecked else ""),
             fix="Run `penstock quickstart --clean`.",
         )
     return checks
