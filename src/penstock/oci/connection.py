@@ -166,12 +166,12 @@ def _transport_errors(registry: str) -> Iterator[None]:
         yield
     except httpx.TimeoutException as error:
         raise TimedOut(f"{registry} did not answer in time.", fix="Try again, or look at the network.") from error
-    except (httpx.TransportError, httpx.StreamError) as error:
+    except httpx.TransportError as error:
         told = str(error) or type(error).__name__
         raise Unavailable(
             f"The connection to {registry} failed: {told}.", fix="See that the registry runs and can be reached."
         ) from error
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except httpx.InvalidURL as error:
         raise Unavailable(f"{registry} gave an address that cannot be used: {error}. Tell its operators.") from error
 
 

@@ -169,6 +169,7 @@ class Download(Struct, frozen=True):
     def _attempt(self, connection: Connection, file: BinaryIO) -> None:
         """Fetches what is missing of the blob and checks the whole."""
         done, have = self._resumed(file)
+        resumed = have > 0
         url = connection.url(f"{self.repository}/blobs/{self.blob.digest}")
         headers = {"Range": f"bytes={have}-"} if have else {}
         with connection.send("GET", url, expect=(200, 206, 416), headers=headers) as response:
@@ -176,20 +177,20 @@ class Download(Struct, frozen=True):
                 file.truncate(0)
                 raise Unavailable(f"{connection.registry} cannot resume {self.blob.digest}. Try again.")
             if response.status_code == 200 and have:
-                done, have = sha256(), 0
+                done, have, resumed = sha256(), 0, False
                 file.seek(0)
                 file.truncate()
-            for piece in response.iter_raw(CHUNK_BYTES):
+            for piece in response.iter_raw():
                 have += len(piece)
                 if have > self.blob.size_bytes:
-                    self._refuse(file, f"is longer than the {self.blob.size_bytes} bytes it should have")
+                    raise self._refused(file, f"is longer than {self.blob.size_bytes} bytes", resumed=resumed)
                 done.update(piece)
                 file.write(piece)
                 self.tally.at(self.blob.digest, have)
         if have < self.blob.size_bytes:
             raise Unavailable(f"{connection.registry} sent {have} of {self.blob.size_bytes} bytes. Try again.")
         if f"sha256:{done.hexdigest()}" != self.blob.digest:
-            self._refuse(file, f"has the digest sha256:{done.hexdigest()}")
+            raise self._refused(file, f"has the digest sha256:{done.hexdigest()}", resumed=resumed)
 
     def _resumed(self, file: BinaryIO) -> tuple[Any, int]:
         """The hash and the length of what is in ``file`` already; its position is at the end."""
@@ -204,10 +205,12 @@ class Download(Struct, frozen=True):
             return sha256(), 0
         return done, have
 
-    def _refuse(self, file: BinaryIO, why: str) -> None:
+    def _refused(self, file: BinaryIO, why: str, *, resumed: bool) -> PenstockError:
+        """The error for wrong bytes; if some of them came earlier, they are the suspects, and all is fetched anew."""
         file.seek(0)
         file.truncate()
-        raise IntegrityError(f"The blob {self.blob.digest} {why}.", fix="Do not use it; ask who published it.")
+        told = f"The blob {self.blob.digest} {why}."
+        return Unavailable(told, fix="Try again.") if resumed else IntegrityError(told, fix="Ask who published it.")
 
 
 def _continues(response: httpx.Response, have: int) -> bool:
