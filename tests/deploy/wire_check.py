@@ -88,5 +88,5 @@ def _size(size: float, shape: Shape, path: str) -> list[str]:
 
 
 def _python_pattern(pattern: str) -> str:
-    """A model's (Java) pattern as Python's: the Unicode classes that Python's re lacks become 'anything'."""
-    return re.sub(r"\\p\{\w+\}", "\\\\w", pattern)
+    """A model's (Java) pattern as Python's, which lacks the Unicode classes."""
+    return re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.deploy.kinds import Making
-from penstock.deploy.resources import tag_list
+from penstock.deploy.resources import SHARED_TAG, tag_list
 from penstock.deploy.session import AwsSession
 from penstock.ground.errors import Conflict, Forbidden, IntegrityError
 
-# Above this, boto3's transfer sends parts; below, one PUT that S3 checks itself.
 _CLASSIC_REGION = "us-east-1"
 
 
@@ -26,12 +25,10 @@ class BucketKind:
             )
             aws.find("s3", "create_bucket", Bucket=name, **place)
         aws.call("s3", "put_public_access_block", Bucket=name, PublicAccessBlockConfiguration=_PRIVATE)
-        aws.call("s3", "put_bucket_tagging", Bucket=name, Tagging={"TagSet": tag_list(_SHARED)})
+        aws.call("s3", "put_bucket_tagging", Bucket=name, Tagging={"TagSet": tag_list({SHARED_TAG: "true"})})
 
     def remove(self, making: Making, name: str) -> None:
-        """Removes the bucket if it is ours and empty."""
-        if not is_ours(making.aws, name):
-            return
+        """Removes the bucket if it is empty."""
         try:
             making.aws.find("s3", "delete_bucket", Bucket=name)
         except Conflict:
@@ -51,9 +48,8 @@ class ArchiveKind:
             raise IntegrityError(
                 f"The archive {spec['sha256'][:16]} is not at hand.", fix="Run the deploy from its model again."
             )
-        tagging = "&".join(f"{tag.replace(':', '%3A')}=1" for tag in ("SageMaker",))
         with path.open("rb") as body:
-            making.aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=body, Tagging=tagging,
+            making.aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=body,
                             Metadata={"sha256": spec["sha256"]})  # fmt: skip
 
     def remove(self, making: Making, name: str) -> None:
@@ -81,12 +77,4 @@ def bucket_region(aws: AwsSession, bucket: str) -> str | None:
     return None if found is None else str(found.get("BucketRegion") or aws.region)
 
 
-def is_ours(aws: AwsSession, bucket: str) -> bool:
-    """Whether the bucket carries our tag."""
-    found = aws.find("s3", "get_bucket_tagging", Bucket=bucket) or {}
-    return any(tag["Key"] == _MADE_BY for tag in found.get("TagSet", []))
-
-
-_MADE_BY = "penstock:shared"
-_SHARED = {_MADE_BY: "true"}
 _PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)

@@ -18,7 +18,7 @@ from penstock.deploy.resources import (
     role_name,
 )
 from penstock.deploy.session import AwsSession
-from penstock.ground.errors import NotFound, PenstockError
+from penstock.ground.errors import NotFound, NotImplementedHere, PenstockError
 
 # Ours, and the two forms of mlflow's deployment client: an adopted endpoint's former parts are found too.
 _OWN_TAIL = re.compile(r"[0-9a-f]{12}|(model|config)-[0-9a-z-]{20,}")
@@ -50,6 +50,8 @@ def discover(name: str, aws: AwsSession, *, repositories: Iterable[str] = (), bu
     for what, find in finders.items():
         try:
             found.extend(find())
+        except NotImplementedHere:
+            continue  # Where a service is not offered, nothing of it can be left.
         except PenstockError as error:
             unchecked.append(f"{what}: {error.message}")
     return Discovery(found=tuple(found), unchecked=tuple(unchecked))

@@ -18,8 +18,7 @@ _QUERIES = {
     "errors_4xx": ("Invocation4XXErrors", "Sum"),
     "errors_5xx": ("Invocation5XXErrors", "Sum"),
     "latency_avg": ("ModelLatency", "Average"),
-    "latency_p50": ("ModelLatency", "p50"),
-    "latency_p99": ("ModelLatency", "p99"),
+    "latency_max": ("ModelLatency", "Maximum"),
     "overhead_avg": ("OverheadLatency", "Average"),
 }
 
@@ -32,8 +31,7 @@ class VariantMetrics(Struct, frozen=True, kw_only=True):
     errors_4xx: int = 0
     errors_5xx: int = 0
     model_latency_avg_ms: float | None = None
-    model_latency_p50_ms: float | None = None
-    model_latency_p99_ms: float | None = None
+    model_latency_max_ms: float | None = None
     overhead_avg_ms: float | None = None
 
 
@@ -79,8 +77,7 @@ def _variant(aws: AwsSession, endpoint: str, variant: str, minutes: int, clock: 
         errors_4xx=int(sum(values.get("errors_4xx", []))),
         errors_5xx=int(sum(values.get("errors_5xx", []))),
         model_latency_avg_ms=_milliseconds(values.get("latency_avg", [])),
-        model_latency_p50_ms=_milliseconds(values.get("latency_p50", [])),
-        model_latency_p99_ms=_worst(values.get("latency_p99", [])),
+        model_latency_max_ms=_worst(values.get("latency_max", [])),
         overhead_avg_ms=_milliseconds(values.get("overhead_avg", [])),
     )
 

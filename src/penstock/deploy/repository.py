@@ -9,14 +9,12 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from penstock.deploy.kinds import Making
-from penstock.deploy.resources import tag_list
+from penstock.deploy.resources import SHARED_TAG, tag_list
 from penstock.deploy.session import AwsSession
 from penstock.ground.errors import Conflict, IntegrityError, Unavailable
 from penstock.oci.auth import Basic
 from penstock.oci.client import RegistryClient
 from penstock.oci.reference import Reference
-
-_MADE_BY = "penstock:shared"
 
 
 class RegistryLogin(Struct, frozen=True):
@@ -54,14 +52,11 @@ class RepositoryKind:
 
     def make(self, making: Making, name: str, spec: dict[str, Any]) -> None:
         if repository_uri(making.aws, name) is None:
-            making.aws.call("ecr", "create_repository", repositoryName=name, tags=tag_list({_MADE_BY: "true"}),
+            making.aws.call("ecr", "create_repository", repositoryName=name, tags=tag_list({SHARED_TAG: "true"}),
                             imageScanningConfiguration={"scanOnPush": True})  # fmt: skip
 
     def remove(self, making: Making, name: str) -> None:
-        """Removes the repository if it is ours and empty."""
-        found = making.aws.find("ecr", "describe_repositories", repositoryNames=[name])
-        if found is None or not _is_ours(making.aws, found["repositories"][0]["repositoryArn"]):
-            return
+        """Removes the repository if it is empty."""
         try:
             making.aws.find("ecr", "delete_repository", repositoryName=name, force=False)
         except Conflict:
@@ -81,7 +76,7 @@ class ImageKind:
             raise IntegrityError(f"The image {digest} is not at hand.", fix="Run the deploy from its model again.")
         login = get_login(making.aws)
         repository, _, tag = name.partition(":")
-        client = RegistryClient(auth=Basic(login.user, login.password))
+        client = RegistryClient(auth=Basic(login.user, login.password), insecure_http=login.insecure_http)
         pushed = client.push(image, Reference(login.host, repository, tag), format="docker", progress=making.progress)
         if pushed != digest:
             raise IntegrityError(
@@ -98,7 +93,3 @@ class ImageKind:
             making.aws.find("ecr", "describe_images", repositoryName=repository, imageIds=[{"imageTag": tag}])
             is not None
         )
-
-
-def _is_ours(aws: AwsSession, arn: str) -> bool:
-    return any(tag["Key"] == _MADE_BY for tag in aws.call("ecr", "list_tags_for_resource", resourceArn=arn)["tags"])

@@ -15,6 +15,7 @@ MODEL_TAG = "penstock:model"
 VERSION_TAG = "penstock:model-version"
 OWNER_TAG = "penstock:by"
 PRODUCTION_TAG = "penstock:production"
+SHARED_TAG = "penstock:shared"
 
 NAME_LIMIT = 63
 _HASH_DIGITS = 12

@@ -17,6 +17,7 @@ from penstock.ground.errors import (
     InvalidInput,
     ModelFailed,
     NotFound,
+    NotImplementedHere,
     PenstockError,
     QuotaExceeded,
     TimedOut,
@@ -51,6 +52,7 @@ RULES: tuple[Rule, ...] = (
         "InternalError ServiceUnavailable ServiceUnavailableException ModelNotReadyException "
         "InternalDependencyException InternalServerError 500 502 503")),
     Rule(ModelFailed, _codes("ModelError")),
+    Rule(NotImplementedHere, _codes("UnknownOperationException UnknownOperation InvalidAction")),
     Rule(NotFound, _codes(
         "ResourceNotFoundException ResourceNotFound NoSuchEntity NoSuchKey NoSuchBucket RepositoryNotFoundException "
         "ImageNotFoundException ObjectNotFoundException NoSuchResourceException 404")),
