@@ -77,7 +77,7 @@ def postgres_cluster(tool: Callable[[str], Path], tmp_path_factory: pytest.TempP
         [str(server), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **as_user
     )
     try:
-        _wait_for_port(port, process)
+        _wait_until_ready(tool("pg_isready"), port, process)
         yield f"postgresql://postgres@127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)
@@ -85,12 +85,11 @@ def postgres_cluster(tool: Callable[[str], Path], tmp_path_factory: pytest.TempP
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+def _wait_until_ready(probe: Path, port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if subprocess.run([str(probe), "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0:
+            return
         time.sleep(0.05)
     raise AssertionError("the temporary PostgreSQL did not start")
 
