@@ -31,12 +31,13 @@ def create(
     description: str,
     tags: tuple[Tag, ...],
 ) -> Answer:
-    check_source(context, source, run_id=run_id or None, model_id=model_id or None)
+    run_id, model_id = _inherited(context, source, run_id or None, model_id or None)
+    check_source(context, source, run_id=run_id, model_id=model_id)
     version = context.store.registry.create_model_version(
         name,
         source,
-        run_id=run_id or None,
-        model_id=model_id or None,
+        run_id=run_id,
+        model_id=model_id,
         run_link=run_link or None,
         description=description,
         tags=tags,
@@ -45,6 +46,17 @@ def create(
     if model_id:
         _note_version(context, model_id, version)
     return {"model_version": to_wire(version)}
+
+
+def _inherited(
+    context: Context, source: str, run_id: str | None, model_id: str | None
+) -> tuple[str | None, str | None]:
+    """The run and the logged model of a version that is copied from another version: that one's, unless it has none."""
+    named = source.removeprefix("models:/").lstrip("/")
+    if not source.startswith("models:/") or named.startswith("m-") or ".." in source:
+        return run_id, model_id
+    original = _named_version(context, named)
+    return run_id or original.run_id, model_id or original.model_id
 
 
 def _note_version(context: Context, model_id: str, version: ModelVersion) -> None:
