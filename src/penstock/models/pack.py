@@ -26,7 +26,7 @@ from penstock.models.flavors.table import flavor_of_model, get_flavor
 from penstock.models.folder import CONDA, PYTHON_ENV, ModelFolder, read_model_folder
 from penstock.models.imports import python_files, source_imports
 from penstock.models.load import load_model
-from penstock.models.pickling import modules_of, pickled
+from penstock.models.pickling import RecordingPickle, modules_of, pickled
 from penstock.models.signature import Signature, infer_signature
 from penstock.models.trust import TRUSTED
 
@@ -41,6 +41,9 @@ class _Packing(Struct, frozen=True):
         content, modules = pickled(model)
         write_atomically(self.folder / name, content if protocol == "cloudpickle" else pickle.dumps(model))
         return modules | {"cloudpickle"} if protocol == "cloudpickle" else modules
+
+    def recording(self) -> RecordingPickle:
+        return RecordingPickle()
 
     def modules_of(self, model: Any) -> frozenset[str]:
         return modules_of(model)

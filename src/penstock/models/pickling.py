@@ -22,9 +22,7 @@ _BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType)
 class _Recorder(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle's pickler, which also notes the module of every class, function and module it meets."""
 
-    def __init__(self, file: Any, modules: set[str]) -> None:
-        super().__init__(file)
-        self.modules = modules
+    modules: set[str]
 
     def reducer_override(self, obj: Any) -> Any:
         reduced = super().reducer_override(obj)
@@ -39,23 +37,33 @@ class _Recorder(cloudpickle.Pickler):  # type: ignore[misc]
         return reduced
 
 
+class RecordingPickle:
+    """A pickle module that records: what pickles with its ``Pickler`` leaves the modules it met in ``modules``."""
+
+    __name__ = __name__  # PyTorch asks a pickle module for its name
+
+    def __init__(self) -> None:
+        self.modules: set[str] = set()
+        self.Pickler: type[Any] = type("Pickler", (_Recorder,), {"modules": self.modules})
+
+
 def pickled(model: Any) -> tuple[bytes, frozenset[str]]:
     """The cloudpickle bytes of ``model`` and the modules that loading and running them imports.
 
     Code that is carried by value (a class of a notebook) is looked into: ``import x`` inside a function counts.
     Raises InvalidInput naming the type that cannot be pickled.
     """
-    modules: set[str] = set()
+    recording = RecordingPickle()
     buffer = io.BytesIO()
     try:
         with _by_value(python_model):
-            _Recorder(buffer, modules).dump(model)
+            recording.Pickler(buffer).dump(model)
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(
             f"The {type(model).__name__} cannot be pickled: {error}.",
             fix="Keep open files, locks and connections out of it, or make them in load_context.",
         ) from error
-    return buffer.getvalue(), frozenset(modules - {"__main__", "builtins", "__mp_main__"})
+    return buffer.getvalue(), frozenset(recording.modules - {"__main__", "builtins", "__mp_main__"})
 
 
 @contextmanager

@@ -26,6 +26,9 @@ class Packing(Protocol):
     def pickle(self, model: Any, name: str, *, protocol: str = "cloudpickle") -> frozenset[str]:
         """Writes ``model`` to the file ``name``, by "cloudpickle" or "pickle"; gives the modules it imports."""
 
+    def recording(self) -> Any:
+        """Something to hand to a library that pickles by itself (``pickle_module=``); its ``modules`` fill up."""
+
     def modules_of(self, model: Any) -> frozenset[str]:
         """The modules that ``model`` is made of, found as ``pickle`` finds them; nothing is written."""
 

@@ -20,6 +20,7 @@ from penstock.ground.errors import EnvironmentMismatch, InvalidInput, ModelFolde
 from penstock.ground.files import ensure_directory
 from penstock.models.distributions import find_distribution
 from penstock.models.document import PYTHON_FUNCTION
+from penstock.models.flavors.options import chosen
 from penstock.models.flavors.protocol import Packing, Saved
 from penstock.models.folder import ModelFolder
 from penstock.models.imports import source_imports
@@ -83,14 +84,12 @@ class PythonFlavor:
 
     def save(self, model: Any, packing: Packing) -> Saved:
         """Options: ``artifacts`` (name -> local path), ``model_config``; ``model`` may be the path of a code file."""
-        unknown = set(packing.options) - {"artifacts", "model_config"}
-        if unknown:
-            raise InvalidInput(f"Python models have no option {sorted(unknown)}.", fix="Use artifacts or model_config.")
+        options = chosen(packing.options, self.name, artifacts=None, model_config=None)
         table: dict[str, Any] = {"streamable": hasattr(model, "predict_stream")}
-        if packing.options.get("artifacts"):
-            table["artifacts"] = _copy_artifacts(packing.options["artifacts"], packing.folder)
-        if packing.options.get("model_config"):
-            table["config"] = dict(packing.options["model_config"])
+        if options["artifacts"]:
+            table["artifacts"] = _copy_artifacts(options["artifacts"], packing.folder)
+        if options["model_config"]:
+            table["config"] = dict(options["model_config"])
         if isinstance(model, str | Path):
             modules = _copy_source(Path(model), packing.folder)
             table |= {"loader_module": "mlflow.pyfunc.loaders.code_model", "model_code_path": Path(model).name}

@@ -33,16 +33,20 @@ class Entry(Struct, frozen=True):
 _HERE = "penstock.models.flavors"
 BUILT_IN: tuple[Entry, ...] = (
     Entry("sklearn", f"{_HERE}.sklearn", ("sklearn",), "scikit-learn"),
+    Entry("xgboost", f"{_HERE}.xgboost", ("xgboost",), "xgboost"),
+    Entry("lightgbm", f"{_HERE}.lightgbm", ("lightgbm",), "lightgbm"),
+    Entry("onnx", f"{_HERE}.onnx", ("onnx",), "onnxruntime"),
+    Entry("pytorch", f"{_HERE}.pytorch", ("torch",), "torch"),
     Entry(PYTHON_FUNCTION, f"{_HERE}.pyfunc", (), "cloudpickle"),
 )
 
 
+@cache
 def list_flavors() -> tuple[Entry, ...]:
     """The built-in flavors, then those that installed packages announce under "penstock.flavors"."""
     return (*BUILT_IN, *_announced())
 
 
-@cache
 def _announced() -> tuple[Entry, ...]:
     """Third parties' flavors. An entry point ``catboost = "mine.catboost"`` names a module with FLAVOR and ROOTS."""
     found = []

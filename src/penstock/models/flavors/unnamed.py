@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
 # Their estimators treat columns by place alone; a user's own class may look at names, so it keeps its frame.
 _BY_PLACE = ("sklearn", "xgboost", "lightgbm")
 _BY_NAME = ("ColumnTransformer", "FunctionTransformer", "DictVectorizer")
@@ -31,7 +29,7 @@ def without_feature_names(estimator: Any) -> Any:
 def _twin(value: Any, seen: dict[int, Any]) -> Any:
     if id(value) in seen:
         return seen[id(value)]
-    if isinstance(value, BaseEstimator):
+    if any(base.__name__ == "BaseEstimator" for base in type(value).__mro__):
         return _estimator_twin(value, seen)
     if type(value) in (list, tuple):
         return type(value)(_twin(each, seen) for each in value)
@@ -49,7 +47,18 @@ def _estimator_twin(estimator: Any, seen: dict[int, Any]) -> Any:
     state = dict(vars(estimator))
     if "_sklearn_output_config" in state or estimator.__dict__.get("categorical_features") is not None:
         raise _NamesMatter
-    twin = seen[id(estimator)] = object.__new__(kind)
+    twin = seen[id(estimator)] = object.__new__(_nameless(kind))
     state.pop("feature_names_in_", None)
     twin.__dict__.update({name: _twin(each, seen) for name, each in state.items()})
     return twin
+
+
+def _nameless(kind: type[Any]) -> type[Any]:
+    """``kind``, or where ``feature_names_in_`` is a property of the class (LightGBM, XGBoost) a subclass without it."""
+    if not hasattr(kind, "feature_names_in_"):
+        return kind
+    return type(kind.__name__, (kind,), {"feature_names_in_": property(_no_names), "__module__": kind.__module__})
+
+
+def _no_names(estimator: Any) -> Any:
+    raise AttributeError("feature_names_in_")
