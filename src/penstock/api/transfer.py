@@ -28,15 +28,18 @@ def import_from(
     into: str | None = None,
     artifact_root: str | None = None,
     artifacts_destination: str | None = None,
+    source_artifacts: str | None = None,
     progress: Progress = SILENT,
 ) -> MoveReport:
     """What an MLflow ``source`` holds and what is here afterwards, counted.
 
     ``source`` is an mlruns folder, MLflow's database (``sqlite:///...``, ``postgresql://...``) or a server
     (``http://...``). Ids, times, lifecycle, versions and aliases are kept; artifacts in folders and behind proxies are
-    copied under ``artifact_root``, those in remote storage stay there. ``artifacts_destination`` is where the server of
-    a database kept proxied artifacts. Run again, it goes on where it was interrupted. Raises Conflict, NotFound,
-    InvalidInput.
+    copied under ``artifact_root``, those in remote storage stay there. ``source_artifacts`` is where the server of a
+    database keeps proxied artifacts; ``artifacts_destination`` the same for our own server, whose root is
+    then ``mlflow-artifacts:/``. Run again, it goes on where it was interrupted.
+
+    Raises Conflict, NotFound, InvalidInput.
     """
     settings = load_settings()
     wanted = into or settings.tracking_uri
@@ -45,10 +48,12 @@ def import_from(
             f"Things move into a database, and {wanted!r} is none.",
             fix="Pass the store that the server serves (--into).",
         )
-    origin = _origin(source, artifacts_destination)
+    origin = _origin(source, source_artifacts)
     try:
-        root = artifact_root or str(settings.state_dir / "artifacts")
-        destination = StoreDestination(wanted, artifact_root=root)
+        proxied = "mlflow-artifacts:" if artifacts_destination else str(settings.state_dir / "artifacts")
+        destination = StoreDestination(
+            wanted, artifact_root=artifact_root or proxied, destination=artifacts_destination
+        )
         try:
             return move(origin, destination, progress=progress)
         finally:
@@ -57,24 +62,32 @@ def import_from(
         origin.close()
 
 
-def export_to(folder: str | Path, *, source: str | None = None, progress: Progress = SILENT) -> MoveReport:
+def export_to(
+    folder: str | Path,
+    *,
+    source: str | None = None,
+    artifacts_destination: str | None = None,
+    progress: Progress = SILENT,
+) -> MoveReport:
     """What is here and what the mlruns folder ``folder`` holds afterwards, counted. Stock MLflow opens that folder.
 
-    ``source`` is a store or a server, by default the one in force.
+    ``source`` is a store or a server, by default the one in force; ``artifacts_destination`` is where the server of a
+    store keeps proxied artifacts.
     """
     settings = load_settings()
     uri = source or settings.tracking_uri
-    origin = BackendOrigin(open_backend(uri, artifact_root=str(settings.state_dir / "artifacts")), uri)
+    backend = open_backend(uri, artifact_root=str(settings.state_dir / "artifacts"))
+    origin = BackendOrigin(backend, uri, destination=artifacts_destination)
     try:
         return move(origin, MlrunsDestination(Path(folder)), progress=progress)
     finally:
         origin.close()
 
 
-def _origin(source: str, artifacts_destination: str | None) -> Origin:
+def _origin(source: str, source_artifacts: str | None) -> Origin:
     scheme = urlsplit(source).scheme.partition("+")[0]
     if scheme in _DATABASES:
-        return DatabaseOrigin(source, artifacts_destination=artifacts_destination)
+        return DatabaseOrigin(source, artifacts_destination=source_artifacts)
     if scheme in ("http", "https"):
         return BackendOrigin(open_backend(source, artifact_root=""), source)
     if scheme in ("", "file"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import NamedTuple, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from penstock.artifacts.paths import artifact_path
 from penstock.artifacts.port import ArtifactStorage
 from penstock.artifacts.repository import ArtifactRepository
 from penstock.ground.errors import EnvironmentMismatch, InvalidInput
@@ -30,13 +31,17 @@ PLACES: dict[str, Place] = {
 }
 
 
-def open_artifacts(uri: str, *, tracking_uri: str | None = None) -> ArtifactRepository:
+def open_artifacts(uri: str, *, tracking_uri: str | None = None, destination: str | None = None) -> ArtifactRepository:
     """The repository at ``uri``: a folder or ``file:``, ``s3:``, ``mlflow-artifacts:`` or its http(s) form.
 
-    ``tracking_uri`` is the server that ``mlflow-artifacts:/path`` is relative to. Raises InvalidInput, and
-    EnvironmentMismatch when the place's extra is not installed.
+    ``tracking_uri`` is the server that ``mlflow-artifacts:/path`` is relative to; with ``destination``, where that
+    server keeps them, they are opened there and no server is asked. Raises InvalidInput, and EnvironmentMismatch when
+    the place's extra is not installed.
     """
     scheme = urlsplit(uri).scheme
+    if scheme == "mlflow-artifacts" and destination is not None:
+        path = artifact_path(unquote(urlsplit(uri).path).strip("/"))
+        return open_artifacts(f"{destination.rstrip('/')}/{path}")
     place = PLACES.get(scheme)
     if place is None:
         raise InvalidInput(

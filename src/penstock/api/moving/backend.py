@@ -27,10 +27,11 @@ _POINTS_PAGE = 25_000
 
 
 class BackendOrigin:
-    """Everything that the store's or the server's API shows."""
+    """Everything that the store's or the server's API shows; ``destination`` is where a proxy keeps artifacts."""
 
-    def __init__(self, backend: Store, uri: str) -> None:
+    def __init__(self, backend: Store, uri: str, *, destination: str | None = None) -> None:
         self._backend = backend
+        self._destination = destination
         self._uri = uri
 
     @property
@@ -85,7 +86,7 @@ class BackendOrigin:
             yield VersionRecord(version=version)
 
     def artifacts(self, uri: str) -> ArtifactRepository:
-        return open_artifacts(uri, tracking_uri=self._uri)
+        return open_artifacts(uri, tracking_uri=self._uri, destination=self._destination)
 
     def close(self) -> None:
         self._backend.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from penstock.api.moving.origin import LoggedModelRecord, RunRecord, VersionRecord
 from penstock.api.moving.points import latest_of, logged_model_status
@@ -199,15 +199,12 @@ class DatabaseOrigin:
             yield VersionRecord(version=version, is_deleted=version.current_stage == _DELETED_STAGE)
 
     def artifacts(self, uri: str) -> ArtifactRepository:
-        parts = urlsplit(uri)
-        if parts.scheme != "mlflow-artifacts":
-            return open_artifacts(uri)
-        if self._destination is None:
+        if uri.startswith("mlflow-artifacts:") and self._destination is None:
             raise InvalidInput(
                 f"The artifacts {uri} lie behind MLflow's proxy.",
-                fix="Say where the server keeps them: --artifacts-destination, as mlflow server was given it.",
+                fix="Say where that server keeps them (--source-artifacts), as its --artifacts-destination says.",
             )
-        return open_artifacts(f"{self._destination.rstrip('/')}/{unquote(parts.path).strip('/')}")
+        return open_artifacts(uri, destination=self._destination)
 
     def close(self) -> None:
         self._tables.close()

@@ -44,10 +44,11 @@ class Destination(Protocol):
 
 
 class StoreDestination:
-    """Our store at ``uri``."""
+    """Our store at ``uri``. With an ``artifact_root`` behind a proxy, ``destination`` is where the proxy keeps it."""
 
-    def __init__(self, uri: str, *, artifact_root: str) -> None:
+    def __init__(self, uri: str, *, artifact_root: str, destination: str | None = None) -> None:
         self._uri = uri
+        self._destination = destination
         self._root = artifact_root
         self._store: Store = open_store(uri, artifact_root=artifact_root)
         self._intake = Intake(self._store.tracking)
@@ -78,10 +79,10 @@ class StoreDestination:
         self._intake.put_version(record.version, is_deleted=record.is_deleted)
 
     def artifacts(self, uri: str) -> ArtifactRepository:
-        return open_artifacts(uri)
+        return open_artifacts(uri, destination=self._destination)
 
     def as_origin(self) -> Origin:
-        return BackendOrigin(self._store, self._uri)
+        return BackendOrigin(self._store, self._uri, destination=self._destination)
 
     def close(self) -> None:
         self._store.close()

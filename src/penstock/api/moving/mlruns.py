@@ -196,14 +196,25 @@ def _has_meta(folder: Path) -> bool:
     return (folder / META).is_file()
 
 
-def _meta(folder: Path) -> dict[str, Any]:
+class _Meta(dict[str, Any]):
+    """A meta file's fields."""
+
+    def __init__(self, path: Path, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self._path = path
+
+    def __missing__(self, field: str) -> Any:
+        raise InvalidInput(f"{self._path} lacks {field!r}.", fix="Repair or remove that folder.")
+
+
+def _meta(folder: Path) -> _Meta:
     try:
         document = yaml.safe_load((folder / META).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{folder / META} cannot be read: {error}.", fix="Repair or remove that folder.") from error
     if not isinstance(document, dict):
         raise InvalidInput(f"{folder / META} is empty.", fix="Repair or remove that folder.")
-    return document
+    return _Meta(folder / META, document)
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:
@@ -226,9 +237,18 @@ def _points_below(folder: Path, run_id: str | None) -> Iterator[Metric]:
         if path.is_file():
             key = path.relative_to(folder).as_posix()
             with path.open(encoding="utf-8") as lines:
-                for line in lines:
+                for number, line in enumerate(lines, 1):
                     if line.strip():
-                        yield _point(key, line.split(), run_id)
+                        yield _read_point(path, number, key, line, run_id)
+
+
+def _read_point(path: Path, number: int, key: str, line: str, run_id: str | None) -> Metric:
+    try:
+        return _point(key, line.split(), run_id)
+    except (IndexError, ValueError) as error:
+        raise InvalidInput(
+            f"Line {number} of {path} is no metric point: {line.strip()[:80]!r}.", fix="Repair or remove that line."
+        ) from error
 
 
 def _point(key: str, words: list[str], run_id: str | None) -> Metric:

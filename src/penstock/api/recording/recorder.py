@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from penstock.api.recording.operations import LogBatch, Operation, Sink, cut, send, singles
+from penstock.api.recording.delivery import deliver
+from penstock.api.recording.operations import Operation, Sink, cut
 from penstock.api.recording.spool import Spool
 from penstock.ground.errors import PenstockError, TimedOut, Unavailable
 
@@ -89,7 +90,7 @@ class Recorder:
             return
         for index, operation in enumerate(operations):
             try:
-                self._send(operation)
+                self._refused.extend(deliver(operation, self._sink))
             except Unavailable as error:
                 if self._spool is None:
                     self._refused.append(error)
@@ -97,19 +98,6 @@ class Recorder:
                 self._away_until = time.monotonic() + _RETRY_SECONDS
                 self._keep(operations[index:])
                 return
-
-    def _send(self, operation: Operation) -> None:
-        """Sends one operation; of a refused batch, item by item, so that one bad value takes no good ones along."""
-        try:
-            send(operation, self._sink)
-        except Unavailable:
-            raise
-        except PenstockError as error:
-            if not isinstance(operation, LogBatch) or len(operation) == 1:
-                self._refused.append(error)
-                return
-            for single in singles(operation):
-                self._send(single)
 
     def _keep(self, operations: Sequence[Operation]) -> None:
         assert self._spool is not None
@@ -123,7 +111,7 @@ class Recorder:
         with self._spool.held():
             try:
                 for operation, mark in self._spool.waiting():
-                    self._send(operation)
+                    self._refused.extend(deliver(operation, self._sink))
                     self._spool.acknowledge(mark)
             except Unavailable:
                 self._away_until = time.monotonic() + _RETRY_SECONDS
