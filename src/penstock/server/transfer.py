@@ -64,7 +64,8 @@ async def upload(context: Context, request: Request, pool: Executor, *, path: st
     size_bytes = int(length) if length is not None else None
     stream = request.stream if request.stream is not None else _whole(request.body)
     source = StreamSource(stream, loop)
-    await loop.run_in_executor(pool, lambda: repository.write(clean, source, size_bytes=size_bytes))
+    sha256 = request.headers.get("x-checksum-sha256")
+    await loop.run_in_executor(pool, lambda: repository.write(clean, source, size_bytes=size_bytes, sha256=sha256))
     return Response(200, b"{}", [("content-type", "application/json")])
 
 
