@@ -38,8 +38,15 @@ class Rehearsal:
         self.state_dir = state_dir
         self.image = image
         self.environment = plane_environment(info)
+        self._clients: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, *, region: str = "us-east-1") -> Any:
+        known = self._clients.get((service, region))
+        if known is None:
+            known = self._clients[service, region] = self._make_client(service, region)
+        return known
+
+    def _make_client(self, service: str, region: str) -> Any:
         return boto3.client(
             service, endpoint_url=self.info.url, region_name=region,
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
