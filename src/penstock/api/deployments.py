@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from penstock.deploy.status import EndpointStatus
 from penstock.deploy.steps import Plan
 from penstock.deploy.targets.port import Target
 from penstock.ground.clock import SYSTEM_CLOCK
-from penstock.ground.errors import InvalidInput
+from penstock.ground.errors import InvalidInput, NotFound
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
 from penstock.images.build import BuiltImage
@@ -64,16 +64,20 @@ def deploy(
     to: str = SAGEMAKER,
     settings: Settings | None = None,
     progress: Progress = SILENT,
+    approve: Callable[[Plan], None] | None = None,
 ) -> Deployment:
     """Makes the endpoint ``name`` serve ``model`` and gives it once it answers; the same call again changes nothing.
 
     ``model`` is a folder, ``models:/name@alias``, ``name@alias`` or ``runs:/id/path``. ``image`` is one that is built
-    already, or the reference of one in a registry; by default it is built from the model.
+    already, or the reference of one in a registry; by default it is built from the model. ``approve`` sees the plan
+    before anything is done, and raises to stop it.
     Raises DeploymentFailed with the cause; a failed create has then removed all that it made.
     """
     known = settings or load_settings()
     target = target_of(to, known)
     prepared = prepare(model, name=name, options=options, image=image, target=target, settings=known, progress=progress)
+    if approve is not None:
+        approve(prepared.plan)
     return apply_prepared(prepared, target=target, progress=progress)
 
 
@@ -162,6 +166,29 @@ def invoke(
             f"A {type(data).__name__} cannot be sent as {content_type}.", fix="Encode it to bytes yourself."
         )
     return target_of(to, settings or load_settings()).invoke(name, body, content_type=content_type, variant=variant)
+
+
+def invoke_example(
+    name: str, *, variant: str | None = None, to: str = SAGEMAKER, settings: Settings | None = None
+) -> Answer:
+    """The endpoint's answer to the input example of the model it serves. Raises NotFound for a model without one."""
+    target = target_of(to, settings or load_settings())
+    uri = target.status(name).model_uri
+    example = open_model(uri).folder.input_example() if uri else None
+    if example is None:
+        raise NotFound(f"The model of {name!r} has no input example at hand.", fix="Send --data, or stdin.")
+    return target.invoke(name, msgspec.json.encode(example.payload()), variant=variant)
+
+
+def invocation_hints(made: Deployment) -> tuple[str, ...]:
+    """Lines to paste: how to call what was deployed, by our program, the AWS CLI and boto3."""
+    return (
+        f"  penstock invoke {made.name} --example",
+        f"  aws sagemaker-runtime invoke-endpoint --endpoint-name {made.name} --region {made.region} "
+        "--content-type text/csv --body fileb://rows.csv /dev/stdout",
+        f'  boto3.client("sagemaker-runtime", region_name="{made.region}").invoke_endpoint('
+        f'EndpointName="{made.name}", ContentType="text/csv", Body=rows)',
+    )
 
 
 def logs(name: str, *, limit: int = 50, to: str = SAGEMAKER, settings: Settings | None = None) -> tuple[LogLine, ...]:

@@ -30,7 +30,7 @@ _WRITES = {
         "ecr:BatchGetImage",
         "ecr:PutImage",
     ),
-    (Kind.ARCHIVE, Action.CREATE): ("s3:PutObject", "s3:PutObjectTagging"),
+    (Kind.ARCHIVE, Action.CREATE): ("s3:PutObject",),
     (Kind.MODEL, Action.CREATE): ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
     (Kind.CONFIG, Action.CREATE): ("sagemaker:CreateEndpointConfig", "sagemaker:AddTags"),
     (Kind.ENDPOINT, Action.CREATE): ("sagemaker:CreateEndpoint", "sagemaker:AddTags", "sagemaker:InvokeEndpoint"),

@@ -1,0 +1,129 @@
+"""``penstock status``, ``logs``, ``metrics``, ``cost`` and ``history``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from penstock.api import deployments, deployments_operate
+from penstock.cli.command import command
+from penstock.cli.deploy_options import document, where
+from penstock.cli.deploy_table import columns
+from penstock.cli.terminal import Terminal
+from penstock.deploy.cost import CostReport, EndpointCost
+from penstock.deploy.logs import LogLine
+from penstock.deploy.metrics import EndpointMetrics
+from penstock.deploy.operate import Served
+from penstock.deploy.status import EndpointStatus, VariantStatus
+from penstock.ground.settings import Settings
+
+
+@command("status")
+@click.argument("name", required=False)
+@click.option("--wait", is_flag=True, help="Wait until nothing is in progress.")
+@where
+def status(terminal: Terminal, *, name: str | None, wait: bool, to: str, settings: Settings) -> None:
+    """Show one deployment, or all of them."""
+    if name is None:
+        found = deployments.list_deployments(to=to, settings=settings)
+    else:
+        found = (deployments.status(name, wait=wait, to=to, settings=settings, progress=terminal.progress),)
+    value = document("status", found[0] if name else found) if terminal.output == "json" else found
+    terminal.emit(value, text=_status_table)
+
+
+@command("logs")
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Show new lines as they come.")
+@click.option("--limit", default=50, show_default=True, help="How many of the last lines.")
+@where
+def logs(terminal: Terminal, *, name: str, follow: bool, limit: int, to: str, settings: Settings) -> None:
+    """Show what the deployment's containers printed."""
+    if follow:
+        for line in deployments.follow_logs(name, to=to, settings=settings):
+            terminal.emit(document("log", line) if terminal.output == "json" else _log_line(line))
+        return
+    lines = deployments.logs(name, limit=limit, to=to, settings=settings)
+    text = "\n".join(map(_log_line, lines))
+    terminal.emit(document("logs", lines) if terminal.output == "json" else text)
+
+
+@command("metrics")
+@click.argument("name")
+@click.option("--minutes", default=60, show_default=True, help="How far back.")
+@where
+def metrics(terminal: Terminal, *, name: str, minutes: int, to: str, settings: Settings) -> None:
+    """Show calls, errors and latencies."""
+    found = deployments.metrics(name, minutes=minutes, to=to, settings=settings)
+    terminal.emit(document("metrics", found) if terminal.output == "json" else found, text=_metrics_table)
+
+
+@command("cost")
+@where
+def cost(terminal: Terminal, *, to: str, settings: Settings) -> None:
+    """Sum what is running in the account and region, whoever made it."""
+    found = deployments_operate.cost(to=to, settings=settings)
+    terminal.emit(document("cost", found) if terminal.output == "json" else found, text=_cost_table)
+
+
+@command("history")
+@click.argument("name")
+@where
+def history(terminal: Terminal, *, name: str, to: str, settings: Settings) -> None:
+    """Show what served when: model, version, image and who."""
+    found = deployments_operate.history(name, to=to, settings=settings)
+    terminal.emit(document("history", found) if terminal.output == "json" else found, text=_history_table)
+
+
+def _status_table(found: tuple[EndpointStatus, ...]) -> str:
+    if not found:
+        return "No deployments."
+    rows = [_status_row(one, variant) for one in found for variant in one.variants]
+    return columns(("name", "status", "variant", "instances", "weight", "model", "expires", "image"), rows)
+
+
+def _status_row(one: EndpointStatus, variant: VariantStatus) -> list[str]:
+    state = f"{one.status}: {one.failure_reason}" if one.failure_reason else one.status
+    running = f"{variant.instances}/{variant.wanted_instances} {variant.instance_type}"
+    model = f"{one.model_uri} {one.model_version}".strip()
+    digest = variant.image.rpartition("@")[2][:19]
+    return [one.name, state, variant.name, running, f"{variant.weight:g}", model, one.expires or "never", digest]
+
+
+def _log_line(line: LogLine) -> str:
+    when = datetime.fromtimestamp(line.timestamp_ms / 1000, tz=UTC).strftime("%H:%M:%S")
+    return f"{when} {line.stream} {line.text}"
+
+
+def _metrics_table(found: EndpointMetrics) -> str:
+    header = ("variant", "calls", "4xx", "5xx", "model ms mean", "model ms max", "overhead ms mean")
+    rows = []
+    for one in found.variants:
+        figures = (one.model_latency_avg_ms, one.model_latency_max_ms, one.overhead_avg_ms)
+        shown = ["-" if figure is None else f"{figure:.2f}" for figure in figures]
+        rows.append([one.variant, str(one.invocations), str(one.errors_4xx), str(one.errors_5xx), *shown])
+    return columns(header, rows)
+
+
+def _cost_table(found: CostReport) -> str:
+    header = ("name", "instances", "$ an hour", "$ a month", "$ so far", "expires", "made by us")
+    rows = [_cost_row(one) for one in found.endpoints]
+    rows.append(["total", "", f"{found.per_hour:.3f}", f"{found.per_month:.0f}", "", "", ""])
+    return "\n".join([columns(header, rows), *(f"prices: {origin}" for origin in found.origins)])
+
+
+def _cost_row(one: EndpointCost) -> list[str]:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in one.instances.items()) or "serverless"
+    price = f"{one.per_hour:.3f}" if one.priced else "not known"
+    ours = "yes" if one.ours else "no"
+    return [one.name, kinds, price, f"{one.per_month:.0f}", f"{one.so_far:.2f}", one.expires or "never", ours]
+
+
+def _history_table(found: tuple[Served, ...]) -> str:
+    rows = []
+    for one in found:
+        images = ", ".join(image.rpartition("@")[2][:19] for image in one.images.values())
+        model = f"{one.model_uri} {one.model_version}".strip()
+        rows.append([one.at, one.event, model, one.config_name, images or one.error[:60], one.by.rpartition("/")[2]])
+    return columns(("at", "event", "model", "config", "image", "by"), rows)
