@@ -23,7 +23,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from penstock.ground.errors import Conflict, NotFound
-from penstock.ground.files import ensure_directory, locked, sha256_of, storage_errors, write_atomically
+from penstock.ground.files import ensure_directory, locked, remove_tree, sha256_of, storage_errors, write_atomically
 from penstock.oci.digests import check_digest, digest_of, hex_of, mismatch
 from penstock.oci.types import Index, Manifest, RawManifest, decode_manifest
 
@@ -197,16 +197,13 @@ class RegistryStorage:
         """
         before = time.time() - older_than_seconds
         with self._exclusive():
-            freed = sum(_size_of(path) for path in self._uploads.iterdir() if _remove_if_older(path, before))
+            freed = sum(_remove_if_older(path, before) for path in self._uploads.iterdir())
             for repository in self.repositories():
                 self._unlink_unneeded(repository, before)
             linked = {
                 path.name for path in self._repositories.rglob("*") if path.parent.name in ("_blobs", "_manifests")
             }
-            for path in self._blobs.iterdir():
-                size_bytes = _size_of(path)
-                if path.name not in linked and _remove_if_older(path, before):
-                    freed += size_bytes
+            freed += sum(_remove_if_older(path, before) for path in self._blobs.iterdir() if path.name not in linked)
         return freed
 
     def _unlink_unneeded(self, repository: str, before: float) -> None:
@@ -250,15 +247,12 @@ def _names(directory: Path) -> list[str]:
     return []
 
 
-def _size_of(path: Path) -> int:
-    return sum(part.stat().st_size for part in path.iterdir()) if path.is_dir() else path.stat().st_size
-
-
-def _remove_if_older(path: Path, before: float) -> bool:
-    if path.stat().st_mtime > before:
-        return False
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-    return True
+def _remove_if_older(path: Path, before: float) -> int:
+    """The bytes that were freed; none if ``path`` is younger than ``before``, or went meanwhile."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_mtime <= before:
+            parts = list(path.iterdir()) if path.is_dir() else [path]
+            size_bytes = sum(part.stat().st_size for part in parts)
+            remove_tree(path)
+            return size_bytes
+    return 0
