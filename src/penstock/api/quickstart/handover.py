@@ -16,8 +16,8 @@ def commands(*, endpoint: str, url: str, request: str, environment: Mapping[str,
         "environment": block,
         "aws": (
             f"aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint} \\\n"
-            f"  --content-type {shlex.quote(CONTENT_TYPE)} --cli-binary-format raw-in-base64-out \\\n"
-            f"  --body {body} /dev/stdout"
+            f"  --content-type {shlex.quote(CONTENT_TYPE)} --body fileb:///dev/stdin /dev/stdout \\\n"
+            f"  <<< {body}"
         ),
         "boto3": (
             "import boto3\n"

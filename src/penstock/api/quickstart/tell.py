@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from penstock.api.quickstart import handover, story
 from penstock.api.quickstart.processes import family
 from penstock.api.quickstart.proof import cloud_checks, process_check
 from penstock.api.quickstart.report import Check, QuickstartReport, ShownEndpoint
-from penstock.ground.errors import EndpointFailed
+from penstock.ground.errors import EndpointFailed, InvalidInput
 from penstock.ground.files import ensure_directory, locked, remove_tree
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
@@ -52,6 +53,7 @@ def quickstart(
     started = time.monotonic()
     known = settings or load_settings()
     home = story.quickstart_dir(known)
+    _check_port(port)
     with _alone(home):
         clean(settings=known, progress=progress)
         trained = story.train(progress)
@@ -98,6 +100,18 @@ def clean(*, settings: Settings | None = None, progress: Progress = SILENT) -> b
         stop_plane(home)
         _forget(home)
     return True
+
+
+def _check_port(port: int) -> None:
+    """Says that a port is taken before the work begins rather than in the midst of it. Raises InvalidInput."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except OSError as error:
+        raise InvalidInput(
+            f"Port {port} of this machine cannot be listened on: {error.strerror}.",
+            fix="Free it, or leave --port out and a free one is taken.",
+        ) from error
 
 
 @contextmanager
