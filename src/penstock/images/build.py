@@ -17,7 +17,7 @@ from penstock.images.bases.choose import ensure_base
 from penstock.images.bytecode import find_interpreter
 from penstock.images.contents import LOCK_PATH, SBOM_PATH
 from penstock.images.model import MODEL_PATH, ModelFiles, model_labels, read_model_files
-from penstock.images.sbom import build_sbom
+from penstock.images.sbom import ensure_sbom
 from penstock.images.target import Target, build_target, host_python
 from penstock.images.wheels.fetch import fetch
 from penstock.images.wheels.layers import ensure_wheel_layers
@@ -82,7 +82,7 @@ def build_image(
     packages = ensure_wheel_layers(lock, paths, blobs=blobs, progress=progress)
     with progress.phase("Add program and model"):
         files = read_model_files(folder)
-        sbom = build_sbom(lock, paths, base)
+        sbom = ensure_sbom(lock, paths, base, cache_dir=cache_dir)
         layers = [(group.note, layer) for group, layer in packages]
         layers += own_layers(base, lock, sbom, files if how.with_model else None, blobs)
         image = base.image.append([layer for _, layer in layers], notes=[note for note, _ in layers])

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -51,15 +52,28 @@ class Downloader:
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        mounts = {f"{scheme}://": httpx.HTTPTransport(proxy=url) for scheme, url in (proxies or {}).items()}
-        self._client = httpx.Client(
-            follow_redirects=True, timeout=60, mounts=mounts, transport=transport, verify=_trusted()
-        )
+        self._proxies = dict(proxies or {})
+        self._transport = transport
         self._credentials = credentials
         self._pause = pause
+        self._opening = threading.Lock()
+        self._opened_client: httpx.Client | None = None
 
     def close(self) -> None:
-        self._client.close()
+        """Closes the connections that are kept open."""
+        if self._opened_client is not None:
+            self._opened_client.close()
+
+    @property
+    def _client(self) -> httpx.Client:
+        """Made when it is first needed: reading the trusted certificates takes longer than a build from the cache."""
+        with self._opening:
+            if self._opened_client is None:
+                mounts = {f"{scheme}://": httpx.HTTPTransport(proxy=url) for scheme, url in self._proxies.items()}
+                self._opened_client = httpx.Client(
+                    follow_redirects=True, timeout=60, mounts=mounts, transport=self._transport, verify=_trusted()
+                )
+            return self._opened_client
 
     def read(self, url: str) -> bytes:
         """The bytes at ``url``. Raises NotFound, Unauthenticated or Unavailable."""

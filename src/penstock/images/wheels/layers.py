@@ -57,7 +57,7 @@ def ensure_wheel_layers(
     with progress.phase("Lay out packages") as phase, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
 
         def made(group: Group) -> LayerBlob:
-            phase.detail(group.note)
+            phase.detail(group.wheels[0].name)
             return ensure_layer(group, paths, lock.target, interpreter=interpreter, blobs=blobs)
 
         return tuple(zip(groups, pool.map(made, groups), strict=True))

@@ -44,6 +44,9 @@ class Wheel:
         self._check_version()
         promised = self._record()
         self.members = tuple(self._member(info, promised) for info in archive.infolist() if not info.is_dir())
+        missing = {name for name in promised if not name.endswith(_SIGNATURES)} - {each.name for each in self.members}
+        if missing:
+            raise self._lie(f"its RECORD promises {min(missing)}, which is not there")
 
     def open(self, member: Member) -> BinaryIO:
         """The member's bytes; reading the last of them raises IntegrityError when they are not the promised ones."""
@@ -119,11 +122,7 @@ def open_wheel(path: Path) -> Iterator[Wheel]:
     """The wheel at ``path``. Raises IntegrityError when it is damaged, or not what its RECORD says."""
     try:
         with zipfile.ZipFile(path) as archive:
-            wheel = Wheel(archive, path)
-            missing = set(wheel._record()) - {member.name for member in wheel.members}
-            if any(not name.endswith(_SIGNATURES) for name in missing):
-                raise _broken(path.name, f"its RECORD promises {min(missing)}, which is not there")
-            yield wheel
+            yield Wheel(archive, path)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError, csv.Error) as error:
         raise _broken(path.name, f"it cannot be read: {error}") from error
 
