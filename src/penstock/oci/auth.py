@@ -151,8 +151,8 @@ def _from_entry(entry: Mapping[str, Any], registry: str) -> Credentials | None:
     user, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
         try:
-            user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+            user, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError, TypeError) as error:
             raise InvalidInput(f"The saved login for {registry} is damaged.", fix="Log in again.") from error
     token = str(entry.get("identitytoken") or "")
     return Credentials(user, password.rstrip("\0"), token) if user or token else None
