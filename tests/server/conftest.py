@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .running import Client, options_in, running
+from server.running import Client, options_in, running
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .running import Client
+from server.running import Client
 
 
 def name() -> str:

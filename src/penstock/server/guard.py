@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from penstock.server.context import ServerOptions
 from penstock.serving.http.types import RequestHead, Response
 
-LOCAL = ("localhost", "127.0.0.1", "[::1]", "0.0.0.0")
-_PRIVATE = ("192.168.*", "10.*", *(f"172.{number}.*" for number in range(16, 32)), "[fc00:*", "[fd00:*")
 _EXEMPT = ("/health", "/version")
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 _TEXT = ("content-type", "text/plain; charset=utf-8")
@@ -20,11 +19,8 @@ class Guard:
 
     def __init__(self, options: ServerOptions) -> None:
         self._on = options.security
-        hosts = options.allowed_hosts or tuple(
-            pattern for host in (*LOCAL, *_PRIVATE) for pattern in ((host, f"{host}:*") if "*" not in host else (host,))
-        )
-        self._hosts = hosts
-        self._any_host = "*" in hosts
+        self._hosts = options.allowed_hosts
+        self._any_host = "*" in options.allowed_hosts
         self._origins = options.cors_allowed_origins
         self._exempt = tuple(f"{options.static_prefix}{path}" for path in _EXEMPT)
         self._frame = options.x_frame_options.upper()
@@ -65,7 +61,7 @@ class Guard:
         return found
 
     def _host_allowed(self, host: str) -> bool:
-        allowed = any(fnmatchcase(host, pattern) if "*" in pattern else host == pattern for pattern in self._hosts)
+        allowed = any(_matches(host, pattern) for pattern in self._hosts) if self._hosts else is_near(host)
         if allowed and len(self._known) < 1000:
             self._known.add(host)
         return allowed
@@ -79,4 +75,24 @@ class Guard:
             return False
         if name in ("localhost", "127.0.0.1", "::1"):
             return True
-        return any(fnmatchcase(origin, pattern) if "*" in pattern else origin == pattern for pattern in self._origins)
+        return any(_matches(origin, pattern) for pattern in self._origins)
+
+
+def is_near(host: str) -> bool:
+    """Whether a Host header names this machine or a private address.
+
+    A name is near only when it is 'localhost': MLflow's pattern '10.*' also matches the name 10.evil.example, which is
+    what DNS rebinding needs.
+    """
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name == "localhost":
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_private or address.is_unspecified
+
+
+def _matches(text: str, pattern: str) -> bool:
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.lower().split("*")), text.lower()) is not None
