@@ -225,7 +225,7 @@ def test_a_run_that_breaks_off_leaves_nothing_of_itself(mlruns: Path, tmp_path: 
 @pytest.mark.parametrize("content", ["", "a: [", "experiment_id: '5'\n", "\x00"])
 def test_a_damaged_meta_file_is_named(content: str, mlruns: Path, tmp_path: Path, tracking: Path) -> None:
     (mlruns / "5" / "meta.yaml").write_text(content)
-    with pytest.raises(InvalidInput, match="meta.yaml"):
+    with pytest.raises(InvalidInput, match=r"meta\.yaml"):
         import_from(str(mlruns), **_into(tmp_path))
 
 

@@ -25,9 +25,7 @@ def stock_server(python: Path, folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True)
         try:
             _wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log")
             yield f"http://127.0.0.1:{port}"

@@ -82,7 +82,7 @@ class HttpStorage:
             size_bytes=_whole_size(answer.headers, partial=partial),
             start_byte=start,
             version=answer.headers.get("ETag", "").strip('"') or None,
-            sha256=answer.headers.get("X-Penstock-SHA256"),
+            sha256=answer.headers.get("X-Checksum-SHA256"),
         )
 
     def write(self, path: str, source: Source, *, size_bytes: int | None = None, sha256: str | None = None) -> None:
@@ -90,9 +90,9 @@ class HttpStorage:
         if size_bytes is not None:
             headers["Content-Length"] = str(size_bytes)
         if sha256 is not None:
-            headers["X-Penstock-SHA256"] = sha256
+            headers["X-Checksum-SHA256"] = sha256
         answer = self._site.call("PUT", self._url(path), body=source if size_bytes else b"", headers=headers)
-        kept = answer.headers.get("X-Penstock-SHA256")
+        kept = answer.headers.get("X-Checksum-SHA256")
         if kept is not None and sha256 is not None and kept != sha256:
             raise IntegrityError(f"The artifact {path!r} arrived damaged.", fix="Send it again.")
 

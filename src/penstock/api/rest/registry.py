@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.api.rest.wire import Wire, read_many, read_page
+from penstock.api.rest.wire import OWN_API, Wire, read_many, read_page
 from penstock.ground.entities import ModelVersion, Page, RegisteredModel, RegistryChange, Tag
 from penstock.ground.errors import NotFound, NotImplementedHere
 from penstock.ground.wire import from_wire
@@ -73,7 +73,7 @@ class RestRegisteredModels:
         """Raises NotImplementedHere when the server is MLflow's, which keeps no history."""
         self.get_registered_model(name)
         try:
-            answer = self._wire.get(f"{MODELS}/history", name=name)
+            answer = self._wire.get(f"{MODELS}/history", api=OWN_API, name=name)
         except NotFound:
             raise NotImplementedHere(
                 "This server keeps no history of aliases and stages.", fix="Use a Penstock server."

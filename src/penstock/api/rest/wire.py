@@ -14,6 +14,7 @@ from penstock.ground.wire import from_wire, to_wire
 
 T = TypeVar("T", bound=Struct)
 API = "/api/2.0/mlflow/"
+OWN_API = "/api/2.0/penstock/"
 
 
 class Wire:
@@ -22,9 +23,9 @@ class Wire:
     def __init__(self, site: Site) -> None:
         self._site = site
 
-    def get(self, path: str, **fields: Any) -> dict[str, Any]:
+    def get(self, path: str, *, api: str = API, **fields: Any) -> dict[str, Any]:
         """The answer to a GET."""
-        return self._site.json("GET", API + path, query=_query(fields))
+        return self._site.json("GET", api + path, query=_query(fields))
 
     def post(self, path: str, *, idempotent: bool = True, **fields: Any) -> dict[str, Any]:
         """The answer to a POST; one that is not ``idempotent`` is not sent again once it may have arrived."""
