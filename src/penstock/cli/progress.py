@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -27,10 +26,12 @@ def seconds(elapsed: float) -> str:
     return f"{int(elapsed) // 60} min {int(elapsed) % 60:02d} s"
 
 
-def _line(mark: str, title: str, detail: str, elapsed: float) -> Text:
-    line = Text.from_markup(f"{mark} {escape(title)}")
-    line.append(f"  {detail}" if detail else "", style="dim")
-    line.append(f"  {seconds(elapsed)}", style="cyan")
+def _line(mark: str, watched: _Watched, depth: int) -> Text:
+    """The line of a phase that ended: mark, elapsed time, title, detail."""
+    line = Text.from_markup(mark)
+    line.append(f" {seconds(watched.elapsed):>6}  ", style="cyan")
+    line.append("  " * depth + watched.title)
+    line.append(f"  {watched.shown()}", style="dim")
     return line
 
 
@@ -63,9 +64,8 @@ class _Watched:
 
     def __rich__(self) -> Table:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(
-            self.spinner, Text(self.title), Text(self.shown(), style="dim"), Text(seconds(self.elapsed), "cyan")
-        )
+        elapsed = Text(f"{seconds(self.elapsed):>6}", "cyan")
+        grid.add_row(self.spinner, elapsed, Text(f" {self.title}"), Text(self.shown(), "dim", overflow="ellipsis"))
         return grid
 
 
@@ -79,16 +79,19 @@ class PlainProgress:
     @contextmanager
     def phase(self, title: str) -> Iterator[Phase]:
         watched = _Watched(title)
-        indent = "  " * self.depth
         self.depth += 1
+        mark = "[red]✗[/]"
         try:
             yield watched
-        except BaseException:
-            self.console.print(_line(f"{indent}[red]✗[/]", title, watched.shown(), watched.elapsed))
-            raise
+            mark = "[green]✓[/]"
         finally:
             self.depth -= 1
-        self.console.print(_line(f"{indent}[green]✓[/]", title, watched.shown(), watched.elapsed))
+            self._print(_line(mark, watched, self.depth))
+
+    def _print(self, line: Text) -> None:
+        """A line that is cut to fit on a terminal, and whole everywhere else."""
+        fits = self.console.is_terminal
+        self.console.print(line, no_wrap=True, overflow="ellipsis" if fits else "ignore", crop=fits, soft_wrap=not fits)
 
 
 class TerminalProgress(PlainProgress):

@@ -156,7 +156,7 @@ def _removed(stage: Stage, settings: Settings, progress: Progress) -> tuple[Chec
         checks = cloud_checks(stage.session)
         stop_plane(stage.home)
         checks = (*checks, process_check(processes))
-        phase.detail(", ".join(f"{check.left} {check.what}" for check in checks))
+        phase.detail(f"{len(checks)} places looked at again")
     found = [str(one) for one in report.leftovers] + [f"{check.left} {check.what}" for check in checks if check.left]
     if found or report.unchecked:
         raise EndpointFailed(
