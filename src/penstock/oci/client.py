@@ -142,14 +142,14 @@ class RegistryClient:
         place = _parsed(reference)
         with progress.phase(f"pull {place}") as phase:
             raw, connection = self._first_answer(place, lambda connection: self._resolve(connection, place, platform))
-            manifest = raw.decode()
-            if not isinstance(manifest, Manifest):
-                raise InvalidInput(f"{place} is an index of indexes, which is not read here. Pull one of its images.")
+            manifest = _single(raw, str(place))
             blobs = {blob.digest: blob for blob in (manifest.config, *manifest.layers)}
             tally = Tally(phase, sum(blob.size_bytes for blob in blobs.values()))
-            downloads = [self._download(place, connection, blob, cache, tally) for blob in blobs.values()]
-            _in_parallel([download.run for download in downloads], tally)
-        return _assembled(raw, manifest, cache, platform, str(place))
+            config, *layers = [self._download(place, connection, blob, cache, tally) for blob in blobs.values()]
+            config.run()
+            image = _assembled(raw, cache, platform, what=str(place))
+            _in_parallel([layer.run for layer in layers], tally)
+        return image
 
     def manifest(self, reference: Reference | str) -> RawManifest:
         """The manifest or index as it travels. Raises NotFound."""
@@ -307,8 +307,16 @@ def _choose(index: Index, platform: Platform, what: str) -> Descriptor:
     raise EnvironmentMismatch(f"{what} is not made for {platform}.", fix=f"It offers {listed}.")
 
 
-def _assembled(raw: RawManifest, manifest: Manifest, cache: BlobCache, platform: Platform | None, what: str) -> Image:
-    """The image of blobs that are all in the cache."""
+def _single(raw: RawManifest, what: str) -> Manifest:
+    manifest = raw.decode()
+    if not isinstance(manifest, Manifest):
+        raise InvalidInput(f"{what} is an index of indexes, which is not read here. Pull one of its images.")
+    return manifest
+
+
+def _assembled(raw: RawManifest, cache: BlobCache, platform: Platform | None, *, what: str) -> Image:
+    """The image of that manifest, whose config is in the cache and whose layers are or will be."""
+    manifest = _single(raw, what)
     content = verify(cache.path(manifest.config.digest).read_bytes(), digest=manifest.config.digest, what="The config")
     config = decode_config(content)
     if platform is not None and not platform.runs(config.platform):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 from msgspec import Struct
@@ -75,10 +75,18 @@ def _in_order(entries: Iterable[LayerEntry]) -> list[LayerEntry]:
             raise InvalidInput(f"A layer cannot hold {name!r} twice.", fix="Leave one of the two out.")
         named[name] = entry
     for name in list(named):
-        for parent in PurePosixPath(name).parents[:-1]:
-            if named.setdefault(str(parent), LayerEntry(name=str(parent), kind="directory")).kind != "directory":
+        for parent in _parents(name):
+            if named.setdefault(parent, LayerEntry(name=parent, kind="directory")).kind != "directory":
                 raise InvalidInput(f"{parent} is not a directory, but the layer also holds {name}. Remove one of them.")
     return [named[name] for name in sorted(named, key=lambda name: (named[name].kind == "hardlink", name))]
+
+
+def _parents(name: str) -> Iterator[str]:
+    """The directories that ``name`` lies in, innermost first; strings, for this runs for every file of every wheel."""
+    cut = name.rfind("/")
+    while cut > 0:
+        yield name[:cut]
+        cut = name.rfind("/", 0, cut)
 
 
 def _checked(name: str) -> str:
