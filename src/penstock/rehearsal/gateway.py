@@ -16,7 +16,7 @@ from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback
 from penstock.rehearsal.neighbours import SERVICES
 from penstock.rehearsal.traffic.errors import endpoint_missing, error_response
 from penstock.rehearsal.traffic.invocations import MAX_BODY_BYTES, Invocations
-from penstock.rehearsal.traffic.router import Routers
+from penstock.rehearsal.traffic.router import Router, Routers
 from penstock.rehearsal.wire import awsjson
 from penstock.rehearsal.wire.awsjson import Call
 from penstock.rehearsal.wire.exceptions import AwsError, internal, unknown_operation
@@ -40,7 +40,7 @@ class Gateway:
     def __init__(
         self, *, account: str, region: str, clock: Clock, executor: Executor, json_services: dict[str, Handlers],
         wsgi: Callable[[str], WsgiApp], before: dict[str, Callable[[], None]], routers: Routers,
-        invocations: Invocations, asynchronous: Callable[[Request, str, str], Awaitable[Response]],
+        invocations: Invocations, asynchronous: Callable[[Request, Router], Awaitable[Response]],
         plane: Callable[[Request], Response],
     ) -> None:  # fmt: skip
         self._account = account
@@ -91,7 +91,7 @@ class Gateway:
             if action == "invocations-response-stream":
                 return await self._invocations.stream(router, request, request_id)
             if action == "async-invocations":
-                return await self._asynchronous(request, router.region, name)
+                return await self._asynchronous(request, router)
             raise unknown_operation(action)
         except AwsError as error:
             return error_response(error, request_id)

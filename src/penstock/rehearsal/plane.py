@@ -38,8 +38,11 @@ from penstock.rehearsal.runner.images import LayerShelf
 from penstock.rehearsal.runner.levels import choose_level
 from penstock.rehearsal.runner.spec import Level
 from penstock.rehearsal.s3 import Buckets
+from penstock.rehearsal.traffic.asynchronous import AsyncInference
+from penstock.rehearsal.traffic.capture import DataCapture
 from penstock.rehearsal.traffic.invocations import Invocation, Invocations
 from penstock.rehearsal.traffic.router import Routers
+from penstock.rehearsal.traffic.shadows import Shadows
 from penstock.rehearsal.wsgi import WsgiApp
 from penstock.serving.http.server import HttpServer
 from penstock.serving.http.types import Request, Response
@@ -66,6 +69,12 @@ class Plane:
         self._logs = Logs(self._neighbours, clock=clock)
         self._alarms = CloudWatchAlarms(self._neighbours, self._metrics)
         self._routers = Routers()
+        self._capture = DataCapture(self._buckets, clock=clock)
+        self._shadows = Shadows()
+        self._async_inference = AsyncInference(
+            journal=self._journal, buckets=self._buckets, neighbours=self._neighbours, metrics=self._metrics,
+            routers=self._routers, account=options.account, clock=clock,
+        )  # fmt: skip
         self._homes = ensure_directory(state / "containers")
         self._choice = _LevelChoice(options.runner, state / "scratch")
         self._background: list[asyncio.Task[None]] = []
@@ -77,6 +86,7 @@ class Plane:
         self._server: HttpServer | None = None
         host, port = await self._listen()
         self._driver.start()
+        self._async_inference.start()
         info = PlaneInfo(
             url=f"http://{host}:{port}", pid=os.getpid(), started=started_at(os.getpid()) or "", host=host, port=port,
             account=self.options.account, region=self.options.region, time_scale=self.options.time_scale,
@@ -97,7 +107,9 @@ class Plane:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._server is not None:
             await self._server.drain(2.0)
+        await self._async_inference.stop()
         await self._driver.stop()
+        await asyncio.to_thread(self._capture.flush)
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._journal.close()
         remove_tree(self.options.state_dir / "scratch")
@@ -160,7 +172,7 @@ class Plane:
             },
             wsgi=lambda service: self._app(service, registry),
             before={"monitoring": self._before_metrics, "logs": self._logs.sync},
-            routers=self._routers, invocations=invocations, asynchronous=self._asynchronous, plane=self._own,
+            routers=self._routers, invocations=invocations, asynchronous=self._async_inference.accept, plane=self._own,
         )  # fmt: skip
 
     def _app(self, service: str, registry: WsgiApp) -> WsgiApp:
@@ -180,10 +192,9 @@ class Plane:
         self._alarms.evaluate(self.options.region)
 
     def _observe(self, invocation: Invocation) -> None:
-        """Nobody looks at answers yet."""
-
-    async def _asynchronous(self, request: Request, region: str, name: str) -> Response:
-        return Response(501)
+        """Everybody who looks at answers; each returns at once."""
+        self._capture.observe(invocation)
+        self._shadows.observe(invocation)
 
     def _own(self, request: Request) -> Response:
         if request.path == "/_penstock/health":
@@ -202,6 +213,7 @@ class Plane:
             await asyncio.sleep(_SYNC_SECONDS)
             if self._neighbours.loaded("logs"):
                 await asyncio.to_thread(self._logs.sync)
+            await asyncio.to_thread(self._capture.flush)
 
 
 class _Late:

@@ -20,6 +20,15 @@ def oversize(request_id: str) -> AwsError:
     return AwsError("ValidationError", f"Request {request_id} has oversize body.", status=413)
 
 
+def only_asynchronous(endpoint: str) -> AwsError:
+    return AwsError("ValidationError", f"Endpoint {endpoint} is asynchronous; call InvokeEndpointAsync.")
+
+
+def throttled(endpoint: str) -> AwsError:
+    """A serverless endpoint whose MaxConcurrency requests are all under way."""
+    return AwsError("ThrottlingException", f"Rate exceeded: {endpoint} has no concurrency left.", status=429)
+
+
 def not_serving(name: str) -> AwsError:
     return AwsError("ServiceUnavailable", f"The endpoint {name} has no instance in service.", status=503)
 

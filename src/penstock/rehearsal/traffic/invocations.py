@@ -121,6 +121,11 @@ class Invocations:
         target = route.choose() if route else None
         if route is None or target is None:
             raise errors.not_serving(router.endpoint)
+        if router.config.get("AsyncInferenceConfig"):
+            raise errors.only_asynchronous(router.endpoint)
+        serverless = route.plan.serverless
+        if serverless and sum(each.outstanding for each in route.instances) >= serverless["MaxConcurrency"]:
+            raise errors.throttled(router.endpoint)
         if len(request.body) > (SERVERLESS_BODY_BYTES if route.plan.serverless else MAX_BODY_BYTES):
             raise errors.oversize(request_id)
         return route, target
