@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -32,6 +33,16 @@ def iris(iris_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with Served(iris_folder, tmp_path_factory.mktemp("log") / "iris.log") as served:
         yield served.wait_ready()
         assert served.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def tricky_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two numbers a row that imports nothing but numpy; see tricky_model.py for what it can be asked."""
+    folder = tmp_path_factory.mktemp("models") / "tricky"
+    data = np.array([[1.0, 2.0]])
+    signature = infer_signature(data, np.array([3.0]), {"scale": 1.0})
+    save_model(str(Path(__file__).with_name("tricky_model.py")), folder, flavor="python_function", signature=signature)
+    return folder
 
 
 @pytest.fixture

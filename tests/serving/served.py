@@ -66,6 +66,7 @@ class Served:
             return self.process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
             raise
 
     def wait_ready(self) -> Self:

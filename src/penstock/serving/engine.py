@@ -2,7 +2,7 @@
 
 Requests that are there in the same turn of the loop, or that came while a prediction ran, are predicted together, when
 the model was proven to give each its lone answer. Quick predictions run in the loop's own thread; slow ones, and those
-of unknown length, in one other thread, so that pings are answered meanwhile. Which is which is measured, by batch size.
+not known well, in one other thread, so that pings are answered meanwhile. Which is which is measured, by batch size.
 """
 
 from __future__ import annotations
@@ -26,8 +26,33 @@ from penstock.serving.rows import joined, split
 
 DIRECT_S = 20e-6  # below this, waiting for company costs more than predicting alone
 INLINE_S = 2e-3  # the longest that other connections wait for the loop
+KNOWN_CALLS = 32  # so many calls must have been quick before one may keep the loop
+SURPRISE_S = 50e-3  # a call this long in a size that was quick: not to be trusted for long
+DISTRUST_CALLS = 4096
 WATCH_S = 0.1
 SMOOTHING = 0.2
+NEVER = float("inf")
+
+
+class Costs:
+    """What predictions cost by size (rows, in powers of two): a smoothed time, once it is known well enough."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, float]] = {}
+
+    def add(self, rows: int, seconds: float) -> None:
+        """Takes in one measured call."""
+        size = rows.bit_length()
+        calls, smoothed = self._known.get(size, (0, seconds))
+        if seconds > SURPRISE_S:
+            calls = -DISTRUST_CALLS
+        self._known[size] = (calls + 1, smoothed + SMOOTHING * (seconds - smoothed))
+
+    def of(self, rows: int) -> float:
+        """Seconds; infinite while too little is known."""
+        calls, smoothed = self._known.get(rows.bit_length(), (0, NEVER))
+        return smoothed if calls >= KNOWN_CALLS else NEVER
+
 
 Encode = Callable[[Any], Response]
 
@@ -76,7 +101,7 @@ class Engine:
         self._running: list[Ticket] = []
         self._scheduled = False
         self._batching = False
-        self._costs: dict[int, float] = {}
+        self._costs = Costs()
         self.batching_refused: str | None = "not tried yet"
 
     async def prove(self) -> str | None:
@@ -112,9 +137,8 @@ class Engine:
 
     def _is_direct(self, payload: Payload) -> bool:
         rows = 0 if payload.rows is None else len(payload.rows)
-        cost = self._costs.get(rows.bit_length())
         batchable = self._batching and rows and not payload.params
-        return cost is not None and cost < (DIRECT_S if batchable else INLINE_S)
+        return self._costs.of(rows) < (DIRECT_S if batchable else INLINE_S)
 
     def _enqueue(
         self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None
@@ -145,7 +169,7 @@ class Engine:
         batch = self._next_batch()
         if batch:
             rows = sum(ticket.rows for ticket in batch)
-            if batch[0].work is None and self._costs.get(rows.bit_length(), INLINE_S) < INLINE_S:
+            if batch[0].work is None and self._costs.of(rows) < INLINE_S:
                 self._deliver(batch, self._answers(batch))
             else:
                 self._run_aside(batch)
@@ -178,12 +202,14 @@ class Engine:
 
     def _run_aside(self, batch: list[Ticket]) -> None:
         self._running = batch
+        self._metrics.running(len(batch))
         done = self._loop.run_in_executor(self._executor, self._answers, batch)
         done.add_done_callback(self._ran_aside)
         self._loop.call_later(WATCH_S, self._watch)
 
     def _ran_aside(self, done: asyncio.Future[list[Response | Exception]]) -> None:
         batch, self._running = self._running, []
+        self._metrics.running(0)
         if not done.cancelled():
             self._deliver(batch, done.result())
         self._schedule()
@@ -252,11 +278,9 @@ class Engine:
         return _encoded(ticket, predictions)
 
     def _measured(self, rows: int, seconds: float, requests: int) -> None:
-        """Remembers what a prediction of this many rows costs (smoothed, by power of two)."""
+        """Remembers what a prediction of this many rows costs."""
         self._metrics.predicted(rows, requests, seconds)
-        size = rows.bit_length()
-        known = self._costs.get(size)
-        self._costs[size] = seconds if known is None else known + SMOOTHING * (seconds - known)
+        self._costs.add(rows, seconds)
 
 
 def _encoded(ticket: Ticket, predictions: Any) -> Response | Exception:

@@ -23,7 +23,9 @@ _REFUSED = _PREDICT_SUM + 1
 _QUEUE = _REFUSED + 1
 _CPU = _QUEUE + 1
 _RSS = _CPU + 1
-_SIZE = _RSS + 1
+_RESTARTS = _RSS + 1
+_RUNNING = _RESTARTS + 1
+_SIZE = _RUNNING + 1
 
 
 class Metrics:
@@ -32,7 +34,6 @@ class Metrics:
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
         self._all = memoryview(mmap.mmap(-1, max(workers * _SIZE * 8, mmap.PAGESIZE))).cast("d")
-        self.restarts = 0
         self.use(0)
 
     def use(self, worker: int) -> None:
@@ -59,9 +60,17 @@ class Metrics:
         """Counts a request that found the queue full."""
         self._mine[_REFUSED] += 1
 
+    def restarted(self) -> None:
+        """Counts a worker that was replaced; the supervisor counts in the first worker's row, where only it does."""
+        self._all[_RESTARTS] += 1
+
     def queued(self, waiting: int) -> None:
         """States how many requests wait."""
         self._mine[_QUEUE] = waiting
+
+    def running(self, requests: int) -> None:
+        """States how many requests the model is working on, away from the loop."""
+        self._mine[_RUNNING] = requests
 
     def text(self) -> str:
         """All workers' counters in Prometheus' text format."""
@@ -102,6 +111,8 @@ _SINGLE = (
     ("penstock_predict_seconds_total", "counter", "Time spent in the model.", _PREDICT_SUM),
     ("penstock_queue_refused_total", "counter", "Requests that found the queue full.", _REFUSED),
     ("penstock_queue_requests", "gauge", "Requests that wait for the model.", _QUEUE),
+    ("penstock_running_requests", "gauge", "Requests the model works on, away from the loop.", _RUNNING),
+    ("penstock_worker_restarts_total", "counter", "Workers that died and were replaced.", _RESTARTS),
     ("process_cpu_seconds_total", "counter", "CPU time of the workers that were asked.", _CPU),
     ("process_resident_memory_bytes", "gauge", "Memory of the workers that were asked.", _RSS),
 )

@@ -17,9 +17,11 @@ from penstock.ground.errors import PenstockError
 from penstock.models.load import LoadedModel, load_model
 from penstock.serving.app import ModelApp
 from penstock.serving.http.server import HttpServer, listener, run
+from penstock.serving.keeper import Keeper, KeptServer
 from penstock.serving.metrics import Metrics
 from penstock.serving.options import ServeOptions, serve_options
 from penstock.serving.waiting import answering
+from penstock.serving.workers import Supervisor
 
 SWITCH_S = 0.001  # how long the model's thread may keep the loop from its pings, in pure Python
 
@@ -68,9 +70,12 @@ def serve(options: ServeOptions) -> int:
     sys.setswitchinterval(SWITCH_S)
     application = ModelApp(options, Metrics(options.workers))
     with listener(options.host, options.port) as listening:
+        _share_cores(options.workers)
         model = _load(application, options.model, listening)
-        _serve_here(application, model, options, listening)
-    return 0
+        if options.workers == 1:
+            _serve_here(application, model, options, listening)
+            return 0
+        return _serve_in_workers(application, model, options, listening)
 
 
 def _load(application: ModelApp, path: Path | None, listening: socket.socket) -> LoadedModel | None:
@@ -84,16 +89,41 @@ def _load(application: ModelApp, path: Path | None, listening: socket.socket) ->
     return model
 
 
+def _share_cores(workers: int) -> None:
+    """Gives each worker's numeric library its share of the cores, unless somebody said how many it may have."""
+    if workers > 1:
+        cores = len(os.sched_getaffinity(0))
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // workers)))
+
+
 def _serve_here(
-    application: ModelApp, model: LoadedModel | None, options: ServeOptions, listening: socket.socket
+    application: ModelApp,
+    model: LoadedModel | None,
+    options: ServeOptions,
+    listening: socket.socket,
+    server: HttpServer | None = None,
 ) -> None:
     def started(address: tuple[str, int]) -> None:
+        if isinstance(server, KeptServer):
+            server.end_with_supervisor()
         _say(f"serving at http://{address[0]}:{address[1]}")
         if model is not None:
             application.serve(model)
 
-    server = HttpServer(application, render_error=application.render_error)
-    run(application, sock=listening, server=server, ready=started, drain_s=options.drain_s)
+    serving = server or HttpServer(application, render_error=application.render_error)
+    run(application, sock=listening, server=serving, ready=started, drain_s=options.drain_s)
+
+
+def _serve_in_workers(
+    application: ModelApp, model: LoadedModel | None, options: ServeOptions, listening: socket.socket
+) -> int:
+    """Several processes share the socket and the pages of the one loaded model."""
+
+    def work(_number: int, keeper: Keeper) -> None:
+        server = KeptServer(application, keeper=keeper, render_error=application.render_error)
+        _serve_here(application, model, options, listening, server)
+
+    return Supervisor(options.workers, work, metrics=application.metrics, drain_s=options.drain_s, say=_say).run()
 
 
 def print_failure(error: PenstockError) -> None:

@@ -56,10 +56,17 @@ class Hold(IntFlag):
     WRITE = 4
 
 
+class Marks(Protocol):
+    """Where it is marked, by connection, that an answer is owed: a bytearray, or memory shared with a supervisor."""
+
+    def __setitem__(self, slot: int, owed: int, /) -> None: ...
+
+
 class Host(Protocol):
     """What a connection needs of its server."""
 
     application: Application
+    marks: Marks
     now: float
     date: str
     draining: bool
@@ -111,6 +118,7 @@ class Connection(asyncio.Protocol):
         "_writable",
         "_writing",
         "deadline",
+        "slot",
     )
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
@@ -139,6 +147,11 @@ class Connection(asyncio.Protocol):
         self._head_bytes = self._raw_bytes = self._received_bytes = 0
         self._limits = Limits()
         self.deadline = host.now + host.head_timeout_s
+        self.slot = 0  # where host.marks says that an answer is owed
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return int(self._transport.get_extra_info("socket").fileno())
 
     # -- the transport calls
 
@@ -372,6 +385,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, item: Request | Response) -> None:
         self._busy = True
+        self._host.marks[self.slot] = 1
         if self._state is not State.BODY:
             self.deadline = NEVER
         if isinstance(item, Response):
@@ -482,6 +496,7 @@ class Connection(asyncio.Protocol):
             self._last = True
         version = request.version if request is not None else "1.1"
         method = request.method if request is not None else "GET"
+        host.marks[self.slot] = 0
         return head_bytes(response, method=method, length=length, close=self._last, version=version, date=host.date)
 
     def _finish(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from penstock.ground.errors import InvalidInput, PenstockError
 from penstock.ground.names import short_id
-from penstock.serving.http.connection import Connection
+from penstock.serving.http.connection import Connection, Marks
 from penstock.serving.http.loop import run_loop
 from penstock.serving.http.types import Application, ClientDisconnected, Refused, Request, Response
 from penstock.serving.http.wire import error_response
@@ -64,6 +64,7 @@ class HttpServer:
         self.write_timeout_s = write_timeout_s
         self.max_connections = max_connections
         self.draining = False
+        self.marks: Marks = bytearray(1)
         self.now = time.monotonic()
         self.date = ""
         self._render_error = render_error
