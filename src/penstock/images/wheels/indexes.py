@@ -30,8 +30,8 @@ def index_environment(environment: Mapping[str, str] | None = None) -> dict[str,
     if any(env.get(name) for name in _UV_VARIABLES) or any(_UV_KEYS & table.keys() for table in uv_tables(env)):
         return env
     _copy(env, "UV_DEFAULT_INDEX", pip.get("index-url"))
-    _copy(env, "UV_INDEX", " ".join(pip.get("extra-index-url", "").split()))
-    _copy(env, "UV_FIND_LINKS", ",".join(pip.get("find-links", "").split()))
+    _copy(env, "UV_INDEX", " ".join(_present(pip.get("extra-index-url", ""))))
+    _copy(env, "UV_FIND_LINKS", ",".join(_present(pip.get("find-links", ""))))
     _copy(env, "UV_INSECURE_HOST", " ".join(pip.get("trusted-host", "").split()))
     if pip.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         env[NO_INDEX] = "1"
@@ -43,6 +43,16 @@ def index_environment(environment: Mapping[str, str] | None = None) -> dict[str,
 def _copy(env: dict[str, str], name: str, value: str | None) -> None:
     if value:
         env[name] = value
+
+
+def _present(places: str) -> list[str]:
+    """The URLs and folders of a setting, without folders that do not exist: pip passes over those, uv stops at them."""
+    return [place for place in places.split() if _is_present(place)]
+
+
+def _is_present(place: str) -> bool:
+    parts = urlsplit(place)
+    return parts.scheme not in ("", "file") or Path(unquote(parts.path)).expanduser().exists()
 
 
 def pip_settings(environment: Mapping[str, str]) -> dict[str, str]:
