@@ -19,6 +19,7 @@ from penstock.ground.files import ensure_directory, remove_tree, write_atomicall
 from penstock.oci.registry import RegistryApp
 from penstock.oci.storage import RegistryStorage
 from penstock.rehearsal.alarms import CloudWatchAlarms
+from penstock.rehearsal.batch.runner import BatchRunner
 from penstock.rehearsal.checks import PlaneChecks
 from penstock.rehearsal.ecr import operations as ecr_operations
 from penstock.rehearsal.ecr.repositories import Ecr
@@ -78,7 +79,11 @@ class Plane:
         self._homes = ensure_directory(state / "containers")
         self._choice = _LevelChoice(options.runner, state / "scratch")
         self._background: list[asyncio.Task[None]] = []
+        self._launcher = self._make_launcher()
         self._driver = self._make_driver()
+        self._batch = BatchRunner(
+            journal=self._journal, launcher=self._launcher, buckets=self._buckets, clock=clock
+        )  # fmt: skip
 
     async def start(self) -> PlaneInfo:
         """Listens, takes up what the last plane left, and says where it is in ``plane.json``."""
@@ -87,6 +92,7 @@ class Plane:
         host, port = await self._listen()
         self._driver.start()
         self._async_inference.start()
+        self._batch.start()
         info = PlaneInfo(
             url=f"http://{host}:{port}", pid=os.getpid(), started=started_at(os.getpid()) or "", host=host, port=port,
             account=self.options.account, region=self.options.region, time_scale=self.options.time_scale,
@@ -108,6 +114,7 @@ class Plane:
         if self._server is not None:
             await self._server.drain(2.0)
         await self._async_inference.stop()
+        await self._batch.stop()
         await self._driver.stop()
         await asyncio.to_thread(self._capture.flush)
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -141,21 +148,23 @@ class Plane:
                 self._choice.forget(f"penstock-{home.name}")
             remove_tree(home)
 
-    def _make_driver(self) -> Driver:
-        launcher = Launcher(
+    def _make_launcher(self) -> Launcher:
+        return Launcher(
             home=self._homes, shelf=LayerShelf(self.options.cache_dir / "layers"), storage=self._storage,
             buckets=self._buckets, logs=self._logs, clock=self._clock, level=self._choice.level,
             region_credentials=lambda region: {"AWS_REGION": region, "AWS_DEFAULT_REGION": region},
         )  # fmt: skip
+
+    def _make_driver(self) -> Driver:
         rollouts = Rollouts(alarms=self._alarms, time_scale=self.options.time_scale)
         return Driver(
-            journal=self._journal, launcher=launcher, routers=self._routers, rollouts=rollouts, clock=self._clock
+            journal=self._journal, launcher=self._launcher, routers=self._routers, rollouts=rollouts, clock=self._clock
         )
 
     def _make_gateway(self, host: str) -> Gateway:
         ecr = Ecr(journal=self._journal, storage=self._storage, host=host, password=self._password())
         checks = PlaneChecks(storage=self._storage, buckets=self._buckets, neighbours=self._neighbours)
-        hosting = Hosting(journal=self._journal, checks=checks, wake=self._driver.wake)
+        hosting = Hosting(journal=self._journal, checks=checks, wake=self._driver.wake, wake_job=self._batch.wake)
         registry = RegistryApp(
             self._storage,
             authorize=lambda environ: ecr_operations.authorizes(ecr, environ.get("HTTP_AUTHORIZATION", "")),

@@ -11,6 +11,7 @@ from penstock.rehearsal.fleet.launcher import Instance, Launched, Launcher
 from penstock.rehearsal.fleet.plan import FleetPlan, VariantPlan
 from penstock.rehearsal.fleet.waiting import until
 from penstock.rehearsal.hosting.endpoint import Variant
+from penstock.rehearsal.logs import endpoint_group
 from penstock.rehearsal.traffic.router import Route
 
 _DRAIN_SECONDS = 60.0
@@ -28,12 +29,15 @@ class RunningVariant:
 class Fleet:
     """Launches, resizes and ends the instances of one plan. It lives on the event loop."""
 
-    def __init__(self, plan: FleetPlan, launcher: Launcher, *, region: str, endpoint: str) -> None:
+    def __init__(
+        self, plan: FleetPlan, launcher: Launcher, *, region: str, endpoint: str, group: str | None = None
+    ) -> None:
         self.plan = plan
         self.variants = {variant.name: RunningVariant(variant) for variant in (*plan.variants, *plan.shadows)}
         self._launcher = launcher
         self._region = region
-        self._endpoint = endpoint
+        self._group = group or endpoint_group(endpoint)
+        self._stream = f"{endpoint}/" if group else ""
 
     async def launch(self, counts: dict[str, int]) -> None:
         """Starts ``counts[variant]`` instances of each variant at once. Raises LaunchFailed; nothing is left then."""
@@ -110,8 +114,12 @@ class Fleet:
     async def _add(self, variant: RunningVariant) -> None:
         assert variant.launched is not None
         instance = await self._launcher.start(
-            variant.plan, variant.launched, region=self._region, endpoint=self._endpoint
-        )  # fmt: skip
+            variant.plan,
+            variant.launched,
+            region=self._region,
+            group=self._group,
+            stream=self._stream or f"{variant.plan.name}/",
+        )
         variant.instances.append(instance)
 
 

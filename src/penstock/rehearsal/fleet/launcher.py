@@ -18,7 +18,7 @@ from penstock.rehearsal.fleet.plan import ContainerPlan, VariantPlan
 from penstock.rehearsal.fleet.ports import Ports
 from penstock.rehearsal.fleet.waiting import until
 from penstock.rehearsal.hosting.endpoint import DeployedImage
-from penstock.rehearsal.logs import Logs, endpoint_group, last_line
+from penstock.rehearsal.logs import Logs, last_line
 from penstock.rehearsal.runner.archive import extract_archive
 from penstock.rehearsal.runner.container import STOP_SECONDS, Container, prepare, spawn
 from penstock.rehearsal.runner.images import LayerShelf, PulledImage
@@ -83,8 +83,11 @@ class Launcher:
         """Pulls and unpacks the variant's image and extracts its model. Raises LaunchFailed."""
         return await asyncio.to_thread(self._prepare, plan)
 
-    async def start(self, plan: VariantPlan, launched: Launched, *, region: str, endpoint: str) -> Instance:
-        """Starts an instance and waits until it is healthy. Raises LaunchFailed; then nothing of it is left."""
+    async def start(self, plan: VariantPlan, launched: Launched, *, region: str, group: str, stream: str) -> Instance:
+        """Starts an instance and waits until it is healthy. Raises LaunchFailed; then nothing of it is left.
+
+        Its log goes to ``group``, in a stream called ``stream`` and the instance's id.
+        """
         instance_id = f"i-{secrets.token_hex(8)}"
         spec = self._spec(plan, launched, instance_id, region)
         instance: Instance | None = None
@@ -92,8 +95,7 @@ class Launcher:
             level = await asyncio.to_thread(self._level)
             document = await asyncio.to_thread(prepare, spec, level)
             container = spawn(spec, level, document)
-            stream = f"{plan.name}/{instance_id}"
-            self._logs.follow(container.log, region=region, group=endpoint_group(endpoint), name=stream)
+            self._logs.follow(container.log, region=region, group=group, name=stream + instance_id)
             instance = Instance(instance_id, container, Upstream(spec.port))
             await self._until_healthy(instance, plan)
         except PenstockError as error:

@@ -94,6 +94,8 @@ def _check_variant(hosting: Hosting, call: Call, variant: dict[str, Any]) -> Non
         )
     model = get_model(hosting, call, name)
     check_variant_instances(variant, call.parameters)
+    if len(containers_of(model.request)) > 1:
+        raise invalid(f"The model {name} has several containers; this plane runs one container a model.")
     for container in containers_of(model.request):
         if "Image" in container:
             hosting.checks.check_instance(container["Image"], variant.get("InstanceType", "ml.m5.large"))

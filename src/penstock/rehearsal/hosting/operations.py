@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from penstock.rehearsal.batch import job as transform
 from penstock.rehearsal.hosting import endpoint_config, endpoints, model, tags
 from penstock.rehearsal.hosting.endpoint import Endpoint
 from penstock.rehearsal.hosting.service import Hosting, Operation
@@ -16,6 +17,7 @@ TAGGED: dict[str, type[Recorded]] = {
     model.KIND: model.Model,
     endpoint_config.KIND: endpoint_config.EndpointConfig,
     endpoints.KIND: Endpoint,
+    transform.KIND: transform.TransformJob,
 }
 
 OPERATIONS: dict[str, Operation] = {
@@ -33,6 +35,10 @@ OPERATIONS: dict[str, Operation] = {
     "UpdateEndpoint": endpoints.update_endpoint,
     "UpdateEndpointWeightsAndCapacities": endpoints.update_endpoint_weights_and_capacities,
     "DeleteEndpoint": endpoints.delete_endpoint,
+    "CreateTransformJob": transform.create_transform_job,
+    "DescribeTransformJob": transform.describe_transform_job,
+    "ListTransformJobs": transform.list_transform_jobs,
+    "StopTransformJob": transform.stop_transform_job,
     "AddTags": partial(tags.add_tags, kinds=TAGGED),
     "ListTags": partial(tags.list_tags, kinds=TAGGED),
     "DeleteTags": partial(tags.delete_tags, kinds=TAGGED),

@@ -22,11 +22,12 @@ class Checks(Protocol):
 
 
 class Hosting(msgspec.Struct, frozen=True, kw_only=True):
-    """``wake(region, name)`` tells whoever drives endpoints that this one's record has changed."""
+    """``wake(region, name)`` tells whoever drives endpoints that this record has changed; ``wake_job`` of jobs."""
 
     journal: Journal
     checks: Checks
     wake: Callable[[str, str], None]
+    wake_job: Callable[[str, str], None]
 
 
 Operation = Callable[[Hosting, Call], dict[str, Any]]
