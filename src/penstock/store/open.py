@@ -59,7 +59,7 @@ def _database(uri: str) -> tuple[Database, Path]:
     if base == "sqlite" and rest.startswith("/") and len(rest) > 1:
         path = Path(unquote(rest[1:].partition("?")[0])).absolute()
         return SqliteDatabase(path), path.parent
-    if base in ("postgresql", "postgres") and driver in ("", "psycopg", "psycopg2"):
+    if rest and base in ("postgresql", "postgres") and driver in ("", "psycopg", "psycopg2"):
         return _postgres(f"postgresql://{rest}"), Path.cwd()
     raise InvalidInput(
         f"The store URI {_without_password(uri)!r} is not one that can be opened.",
