@@ -37,17 +37,17 @@ class BadTransport(httpx.BaseTransport):
     def __init__(self, directory: Path, app: RegistryApp | None = None) -> None:
         self.storage = RegistryStorage(directory)
         self._sound = httpx.WSGITransport(app or RegistryApp(self.storage))
-        self._faults: list[tuple[re.Pattern[str], Fault, list[int]]] = []
+        self.faults: list[tuple[re.Pattern[str], Fault, list[int]]] = []
         self.requests: list[httpx.Request] = []
 
     def spoil(self, pattern: str, fault: Fault, *, times: int = 1) -> None:
         """``pattern`` is searched in "METHOD url"; of several faults that match, the first that is left is used."""
-        self._faults.append((re.compile(pattern), fault, [times]))
+        self.faults.append((re.compile(pattern), fault, [times]))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         self.requests.append(request)
-        for pattern, fault, left in self._faults:
+        for pattern, fault, left in self.faults:
             if left[0] and pattern.search(f"{request.method} {request.url}"):
                 left[0] -= 1
                 return fault(request, self._sound.handle_request)

@@ -33,6 +33,7 @@ from penstock.oci.digests import digest_of
 from penstock.oci.image import Image
 from penstock.oci.registry import RegistryApp
 from penstock.oci.storage import RegistryStorage
+from penstock.oci.types import Platform
 
 HOST = "registry.example"
 PLACE = f"{HOST}/team/iris:v1"
@@ -437,13 +438,26 @@ def test_credentials_never_go_to_a_plain_token_service(tmp_path: Path, image: Im
 
 @pytest.mark.parametrize(
     ("service", "told"),
-    [(status(401), "refused the credentials"), (status(500), "no token"), (status(200, b"{}"), "no token")],
+    [
+        (status(401), "refused the credentials"),
+        (status(404), "no token"),
+        (status(200, b"{}"), "no token"),
+        (status(200, b"["), "no token"),
+    ],
 )
 def test_a_token_service_that_fails(tmp_path: Path, image: Image, service: Fault, told: str) -> None:
     registry = TokenRegistry(tmp_path / "registry")
     registry.service = service
     with registry.client() as client, pytest.raises(Unauthenticated, match=told):
         client.push(image, PLACE)
+
+
+def test_a_token_service_that_is_away_for_a_moment(tmp_path: Path, image: Image) -> None:
+    registry = TokenRegistry(tmp_path / "registry")
+    registry.spoil("auth.example", status(503), times=2)
+    registry.faults.insert(0, registry.faults.pop())
+    with registry.client() as client:
+        assert client.push(image, PLACE) == image.digest()
 
 
 @pytest.mark.parametrize("header", ["", "Negotiate", "Bearer", 'Bearer realm="', "Basic", ", ,", "\x7f"])
@@ -507,3 +521,30 @@ def test_plain_http_is_for_loopback_or_when_asked(tmp_path: Path) -> None:
         assert [request.url.scheme for request in bad.requests] == [scheme]
     assert bad.requests[0].url.host == "registry-1.docker.io"
     assert bad.requests[0].url.path == "/v2/library/python/manifests/latest"
+
+
+def test_an_upload_location_that_is_not_encrypted_is_refused(bad: BadTransport, image: Image) -> None:
+    bad.spoil("POST", status(202, Location=f"http://{HOST}/v2/team/iris/blobs/uploads/1"), times=99)
+    with bad.client() as client, pytest.raises(Forbidden, match="not encrypted"):
+        client.push(image, PLACE)
+    assert bad.count("PUT") == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"tags": 3}'])
+def test_lists_of_tags_that_are_none(bad: BadTransport, body: bytes) -> None:
+    bad.spoil("GET", status(200, body))
+    with bad.client() as client, pytest.raises(IntegrityError, match="list of tags"):
+        client.tags(PLACE)
+
+
+def test_a_list_of_tags_without_end_ends(bad: BadTransport) -> None:
+    bad.spoil("GET", status(200, b'{"tags":["a"]}', Link='</v2/team/iris/tags/list?last=a>; rel="next"'), times=99)
+    with bad.client() as client:
+        assert client.tags(PLACE) == ["a", "a"]
+
+
+@pytest.mark.usefixtures("pushed")
+def test_an_image_for_another_platform_is_refused_before_its_layers_travel(bad: BadTransport, cache: BlobCache) -> None:
+    with bad.client() as client, pytest.raises(EnvironmentMismatch):
+        client.pull(PLACE, cache=cache, platform=Platform("linux", "arm64"))
+    assert bad.count("GET .*/blobs/") == 1

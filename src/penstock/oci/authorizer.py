@@ -13,7 +13,7 @@ from collections.abc import Callable
 import httpx
 from msgspec import Struct
 
-from penstock.ground.errors import Unauthenticated
+from penstock.ground.errors import Unauthenticated, Unavailable
 from penstock.oci.auth import Credentials, Keychain
 
 _CHALLENGE = re.compile(r"\b(Basic|Bearer)\s+((?:[\w-]+=(?:\"[^\"]*\"|[^\s,]*)\s*,?\s*)*)", re.IGNORECASE)
@@ -80,6 +80,10 @@ class Authorizer:
         response = self._ask(self._token_request(challenge, self._keychain.find(self._registry)))
         if response.status_code in (401, 403):
             raise self._refused()
+        if response.status_code == 429 or response.status_code >= 500:
+            raise Unavailable(
+                f"The token service of {self._registry} answered {response.status_code}. Try again later."
+            )
         try:
             document = response.raise_for_status().json()
             token = document.get("token") or document["access_token"]

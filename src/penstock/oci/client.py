@@ -16,41 +16,20 @@ from typing import TypeVar
 import httpx
 
 from penstock.ground.clock import SYSTEM_CLOCK, Clock
-from penstock.ground.errors import (
-    EnvironmentMismatch,
-    IntegrityError,
-    InvalidInput,
-    PenstockError,
-    UnsupportedMedia,
-)
+from penstock.ground.errors import InvalidInput, PenstockError
 from penstock.ground.progress import SILENT, Progress
 from penstock.oci.auth import Anonymous, Keychain
-from penstock.oci.blob import LayerBlob
 from penstock.oci.cache import BlobCache
 from penstock.oci.connection import Connection, Retries
-from penstock.oci.digests import digest_of, verify
-from penstock.oci.image import Image
+from penstock.oci.image import MANIFEST_TYPE, Image
 from penstock.oci.reference import DEFAULT_REGISTRY, Reference
+from penstock.oci.repository import Repository
+from penstock.oci.selection import choose_entry, image_of, single
 from penstock.oci.transfer import Download, Source, Tally, Upload, memory_source
-from penstock.oci.types import (
-    COMPRESSIONS,
-    INDEX_TYPES,
-    MANIFEST_TYPES,
-    Compression,
-    Descriptor,
-    Format,
-    Index,
-    Manifest,
-    Platform,
-    RawManifest,
-    decode_config,
-)
+from penstock.oci.types import Format, Manifest, Platform, RawManifest
 
-MAX_MANIFEST_BYTES = 4 << 20
 STREAMS = 4
-_ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
 _HUB_HOST = "registry-1.docker.io"
-_UNKNOWN = "unknown"
 _Value = TypeVar("_Value")
 
 
@@ -80,7 +59,7 @@ class RegistryClient:
         self._mirror_auth = mirror_auth or Anonymous()
         self._retries = retries or Retries()
         self._clock = clock
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[tuple[str, bool], Connection] = {}
         self._lock = threading.Lock()
         self._http = _http_client(transport, timeout_seconds)
 
@@ -114,17 +93,17 @@ class RegistryClient:
         content, digest = image.manifest(format), image.digest(format)
         if place.digest not in ("", digest):
             raise InvalidInput(f"The image's digest is {digest}, not that of {place}. Push it by a tag.")
+        repository = self._repository(place)
         with progress.phase(f"push {place}") as phase:
-            if self.find_digest(place) == digest:
+            if repository.find_digest(place.tag or digest) == digest:
                 phase.detail("already there")
                 return digest
-            config = image.config_bytes()
-            sources = {layer.digest: Source(layer.digest, layer.size_bytes, layer.open) for layer in image.layers}
-            sources[digest_of(config)] = memory_source(config)
-            tally = Tally(phase, sum(source.size_bytes for source in sources.values()))
-            uploads = [self._upload(place, source, mount_from, tally) for source in sources.values()]
+            sources = _sources(image)
+            tally = Tally(phase, sum(source.size_bytes for source in sources))
+            uploads = [Upload(repository, source, tuple(mount_from), tally) for source in sources]
             _in_parallel([upload.run for upload in uploads], tally)
-            self._put_manifest(place, content, digest)
+            raw = RawManifest(content, MANIFEST_TYPE[format], digest)
+            repository.put_manifest(raw, version=place.tag or digest)
         return digest
 
     def pull(
@@ -141,133 +120,80 @@ class RegistryClient:
         """
         place = _parsed(reference)
         with progress.phase(f"pull {place}") as phase:
-            raw, connection = self._first_answer(place, lambda connection: self._resolve(connection, place, platform))
-            manifest = _single(raw, str(place))
+            raw, sources = self._first_answer(place, lambda repository: _resolve(repository, place, platform))
+            manifest = single(raw, what=str(place))
             blobs = {blob.digest: blob for blob in (manifest.config, *manifest.layers)}
             tally = Tally(phase, sum(blob.size_bytes for blob in blobs.values()))
-            config, *layers = [self._download(place, connection, blob, cache, tally) for blob in blobs.values()]
+            config, *layers = [Download(sources, blob, cache, tally) for blob in blobs.values()]
             config.run()
-            image = _assembled(raw, cache, platform, what=str(place))
+            content = cache.path(manifest.config.digest).read_bytes()
+            image = image_of(raw, content, platform=platform, place=cache.path, what=str(place))
             _in_parallel([layer.run for layer in layers], tally)
         return image
 
     def manifest(self, reference: Reference | str) -> RawManifest:
         """The manifest or index as it travels. Raises NotFound."""
         place = _parsed(reference)
-        return self._first_answer(place, lambda connection: self._get_manifest(connection, place, place.version))[0]
+        return self._first_answer(place, lambda repository: repository.get_manifest(place.version))[0]
 
     def find_digest(self, reference: Reference | str) -> str | None:
         """The digest that the registry has for ``reference``, or None."""
         place = _parsed(reference)
-        connection = self._connection(place.registry)
-        url = connection.url(f"{place.repository}/manifests/{place.version}")
-
-        def ask() -> str | None:
-            with connection.send("HEAD", url, expect=(200, 404), headers={"Accept": _ACCEPT}) as response:
-                found = response.headers.get("Docker-Content-Digest") if response.status_code == 200 else None
-                return str(found) if found else None
-
-        return self._retry(ask)
+        return self._repository(place).find_digest(place.version)
 
     def tags(self, repository: Reference | str) -> list[str]:
         """All tags of the repository, in the registry's order. Raises NotFound."""
-        place = _parsed(repository)
-        connection = self._connection(place.registry)
-        url: httpx.URL | None = connection.url(f"{place.repository}/tags/list")
-        found: list[str] = []
-        while url is not None:
-            page, url = self._retry(lambda url=url: _tags_page(connection, url))  # type: ignore[misc]
-            found += page
-        return found
+        return self._repository(_parsed(repository)).tags()
 
     def delete(self, reference: Reference | str) -> None:
         """Deletes the manifest (by digest) or the tag alone. Raises NotFound, and InvalidInput where not offered."""
         place = _parsed(reference)
-        connection = self._connection(place.registry)
-        url = connection.url(f"{place.repository}/manifests/{place.version}")
-
-        def ask() -> None:
-            with connection.send("DELETE", url, expect=(200, 202, 204)):
-                pass
-
-        self._retry(ask)
-
-    def _upload(self, place: Reference, source: Source, mount_from: Sequence[str], tally: Tally) -> Upload:
-        return Upload(self._connection(place.registry), place.repository, source, tuple(mount_from), self._retry, tally)
-
-    def _download(
-        self, place: Reference, connection: Connection, blob: Descriptor, cache: BlobCache, tally: Tally
-    ) -> Download:
-        home = self._connection(place.registry)
-        connections = (connection,) if connection is home else (connection, home)
-        return Download(connections, place.repository, blob, cache, self._retry, tally)
-
-    def _put_manifest(self, place: Reference, content: bytes, digest: str) -> None:
-        connection = self._connection(place.registry)
-        url = connection.url(f"{place.repository}/manifests/{place.tag or digest}")
-        media_type = RawManifest(content, "", digest).decode().media_type
-
-        def ask() -> None:
-            headers = {"Content-Type": media_type, "Content-Length": str(len(content))}
-            with connection.send("PUT", url, expect=(200, 201), headers=headers, body=lambda: [content]) as response:
-                told = response.headers.get("Docker-Content-Digest", digest)
-            if told != digest:
-                raise IntegrityError(
-                    f"{place.registry} took the manifest {digest} for {told}.", fix="Do not trust this registry."
-                )
-
-        self._retry(ask)
-
-    def _resolve(self, connection: Connection, place: Reference, platform: Platform | None) -> RawManifest:
-        """The manifest itself, or that of the platform in the index."""
-        raw = self._get_manifest(connection, place, place.version)
-        parsed = raw.decode()
-        if isinstance(parsed, Manifest):
-            return raw
-        chosen = _choose(parsed, platform or Platform.of_host(), str(place))
-        return self._get_manifest(connection, place, chosen.digest)
-
-    def _get_manifest(self, connection: Connection, place: Reference, version: str) -> RawManifest:
-        url = connection.url(f"{place.repository}/manifests/{version}")
-
-        def ask() -> RawManifest:
-            with connection.send("GET", url, expect=(200,), headers={"Accept": _ACCEPT}) as response:
-                content = _capped(response, MAX_MANIFEST_BYTES)
-                media_type = response.headers.get("Content-Type", "")
-                told = response.headers.get("Docker-Content-Digest")
-            promised = version if ":" in version else told
-            if promised:
-                verify(content, digest=promised, what=f"The manifest {place}")
-            return RawManifest(content, media_type, digest_of(content))
-
-        return self._retry(ask)
+        self._repository(place).delete_manifest(place.version)
 
     def _first_answer(
-        self, place: Reference, ask: Callable[[Connection], RawManifest]
-    ) -> tuple[RawManifest, Connection]:
-        """What the first mirror that has it answers, else the registry itself."""
+        self, place: Reference, ask: Callable[[Repository], RawManifest]
+    ) -> tuple[RawManifest, tuple[Repository, ...]]:
+        """What the first mirror that has it answers, else the registry itself; and whom to ask for its blobs."""
+        home = self._repository(place)
         for mirror in self._mirrors.get(place.registry, ()):
-            connection = self._connection(mirror, mirror=True)
+            repository = Repository(self._connection(mirror, mirror=True), place.repository, self._retry)
             try:
-                return ask(connection), connection
+                return ask(repository), (repository, home)
             except PenstockError:  # whatever ails a mirror, the registry itself is asked
                 continue
-        home = self._connection(place.registry)
-        return ask(home), home
+        return ask(home), (home,)
+
+    def _repository(self, place: Reference) -> Repository:
+        return Repository(self._connection(place.registry), place.repository, self._retry)
 
     def _connection(self, registry: str, *, mirror: bool = False) -> Connection:
         keychain = self._mirror_auth if mirror else self._auth
         host = _HUB_HOST if registry == DEFAULT_REGISTRY else registry
         with self._lock:
-            key = f"mirror {host}" if mirror else host
-            if key not in self._connections:
-                self._connections[key] = Connection(
+            if (host, mirror) not in self._connections:
+                self._connections[host, mirror] = Connection(
                     registry, host, http=self._http, keychain=keychain, plain_http=self._plain_http
                 )
-            return self._connections[key]
+            return self._connections[host, mirror]
 
-    def _retry(self, action: Callable[[], _Value]) -> _Value:
+    def _retry(self, action: Callable[[], _Value], /) -> _Value:
         return self._retries.run(action, self._clock)
+
+
+def _resolve(repository: Repository, place: Reference, platform: Platform | None) -> RawManifest:
+    """The manifest itself, or that of the platform in the index."""
+    raw = repository.get_manifest(place.version)
+    document = raw.decode()
+    if isinstance(document, Manifest):
+        return raw
+    chosen = choose_entry(document, platform or Platform.of_host(), what=str(place))
+    return repository.get_manifest(chosen.digest)
+
+
+def _sources(image: Image) -> list[Source]:
+    """The blobs of the image, each once, the small config among them."""
+    layers = {layer.digest: layer for layer in image.layers}.values()
+    return [memory_source(image.config_bytes()), *(Source(each.digest, each.size_bytes, each.open) for each in layers)]
 
 
 def _http_client(transport: httpx.BaseTransport | None, timeout_seconds: float) -> httpx.Client:
@@ -295,64 +221,3 @@ def _in_parallel(jobs: Iterable[Callable[[], None]], tally: Tally) -> None:
                 pool.shutdown(wait=False, cancel_futures=True)
     for future in done:
         future.result()
-
-
-def _choose(index: Index, platform: Platform, what: str) -> Descriptor:
-    """The index's entry for the platform; entries of attestations (unknown/unknown) are passed over."""
-    offered = [entry for entry in index.manifests if entry.platform and entry.platform.os != _UNKNOWN]
-    for entry in offered:
-        if entry.platform is not None and platform.runs(entry.platform):
-            return entry
-    listed = ", ".join(str(entry.platform) for entry in offered) or "nothing"
-    raise EnvironmentMismatch(f"{what} is not made for {platform}.", fix=f"It offers {listed}.")
-
-
-def _single(raw: RawManifest, what: str) -> Manifest:
-    manifest = raw.decode()
-    if not isinstance(manifest, Manifest):
-        raise InvalidInput(f"{what} is an index of indexes, which is not read here. Pull one of its images.")
-    return manifest
-
-
-def _assembled(raw: RawManifest, cache: BlobCache, platform: Platform | None, *, what: str) -> Image:
-    """The image of that manifest, whose config is in the cache and whose layers are or will be."""
-    manifest = _single(raw, what)
-    content = verify(cache.path(manifest.config.digest).read_bytes(), digest=manifest.config.digest, what="The config")
-    config = decode_config(content)
-    if platform is not None and not platform.runs(config.platform):
-        raise EnvironmentMismatch(f"{what} is made for {config.platform}, not for {platform}.", fix="Choose another.")
-    diff_ids = config.rootfs.diff_ids
-    if len(diff_ids) != len(manifest.layers):
-        raise IntegrityError(f"{what} has {len(manifest.layers)} layers and {len(diff_ids)} diff_ids. Build it again.")
-    layers = tuple(
-        LayerBlob(diff_id, layer.digest, layer.size_bytes, cache.path(layer.digest), _compression(layer))
-        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
-    )
-    return Image(config=config, layers=layers, raw_config=content, raw_manifest=raw.content)
-
-
-def _compression(layer: Descriptor) -> Compression:
-    known = COMPRESSIONS.get(layer.media_type)
-    if known is None:
-        raise UnsupportedMedia(
-            f"A layer has the media type {layer.media_type!r}.", fix="Choose an image of Linux layers."
-        )
-    return known
-
-
-def _tags_page(connection: Connection, url: httpx.URL) -> tuple[list[str], httpx.URL | None]:
-    with connection.send("GET", url, expect=(200,)) as response:
-        content = _capped(response, MAX_MANIFEST_BYTES)
-        following = response.links.get("next", {}).get("url")
-        document = httpx.Response(200, content=content).json()
-        next_url = response.url.join(following) if following else None
-    return [str(tag) for tag in document.get("tags") or []], next_url
-
-
-def _capped(response: httpx.Response, limit_bytes: int) -> bytes:
-    content = bytearray()
-    for piece in response.iter_bytes():
-        content += piece
-        if len(content) > limit_bytes:
-            raise IntegrityError(f"{response.url.host} sent a document of over {limit_bytes} bytes.", fix="Refuse it.")
-    return bytes(content)

@@ -80,8 +80,12 @@ class Connection:
         return self._base.join(path).copy_merge_params(query) if query else self._base.join(path)
 
     def location(self, response: httpx.Response, **query: str) -> httpx.URL:
-        """Where the response points, absolute or relative, its own query kept to the letter and ``query`` added."""
+        """Where the response points, absolute or relative, its own query kept to the letter and ``query`` added.
+
+        Raises Forbidden for plain HTTP beyond this machine, unless that was asked for.
+        """
         target = response.url.join(response.headers.get("Location", ""))
+        self._check_scheme(target)
         if not query:
             return target
         return httpx.URL(f"{target}{'&' if target.query else '?'}{urlencode(query)}")
@@ -116,7 +120,6 @@ class Connection:
                 return response
             response.close()
             target = self.location(response)
-            self._check_scheme(target)
             response = self._authorized(method, target, headers, None)
         response.close()
         raise Unavailable(f"{self.registry} redirects without end.", fix="Tell the registry's operators.")

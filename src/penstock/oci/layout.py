@@ -13,17 +13,16 @@ import msgspec
 
 from penstock.ground.errors import EnvironmentMismatch, IntegrityError, InvalidInput, NotFound
 from penstock.ground.files import ensure_directory, locked, write_atomically, writing
-from penstock.oci.blob import LayerBlob
 from penstock.oci.digests import DigestingReader, digest_of, hex_of, mismatch, verify
 from penstock.oci.image import Image
+from penstock.oci.selection import image_of, single
 from penstock.oci.types import (
-    COMPRESSIONS,
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
     Index,
-    Manifest,
     Platform,
+    RawManifest,
     decode_config,
     decode_manifest,
     encode,
@@ -90,31 +89,20 @@ def _chosen(directory: Path, entries: list[Descriptor], platform: Platform | Non
 
 
 def _image(directory: Path, content: bytes) -> Image:
-    manifest = decode_manifest(content)
-    if not isinstance(manifest, Manifest):
-        raise InvalidInput(f"{directory} names an index where a manifest should be.")
-    raw_config = _read(directory, manifest.config.digest)
-    config = decode_config(raw_config)
-    if len(config.rootfs.diff_ids) != len(manifest.layers):
-        raise IntegrityError(f"The image in {directory} has other layers than its config says. Build it again.")
-    layers = [
-        _layer(directory, layer, diff_id)
-        for layer, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
-    ]
-    return Image(config=config, layers=tuple(layers), raw_config=raw_config, raw_manifest=content)
+    raw, what = RawManifest(content, "", digest_of(content)), str(directory)
+    config = _read(directory, single(raw, what=what).config.digest)
+    image = image_of(raw, config, platform=None, place=lambda digest: _blob(directory, digest), what=what)
+    for layer in {layer.digest: layer for layer in image.layers}.values():
+        _check(_blob(directory, layer.digest), layer.digest)
+    return image
 
 
-def _layer(directory: Path, descriptor: Descriptor, diff_id: str) -> LayerBlob:
-    path = _blob(directory, descriptor.digest)
+def _check(path: Path, digest: str) -> None:
     with _opened(path) as stream:
         reader = DigestingReader(stream)
         reader.drain()
-    if reader.digest != descriptor.digest:
-        raise mismatch(str(path), expected=descriptor.digest, actual=reader.digest)
-    compression = COMPRESSIONS.get(descriptor.media_type)
-    if compression is None:
-        raise InvalidInput(f"{directory} has a layer of the type {descriptor.media_type!r}, which is not read here.")
-    return LayerBlob(diff_id, descriptor.digest, reader.size_bytes, path, compression)
+    if reader.digest != digest:
+        raise mismatch(str(path), expected=digest, actual=reader.digest)
 
 
 def _entries(directory: Path) -> tuple[Descriptor, ...]:

@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import httpx
 from msgspec import Struct
@@ -14,17 +14,11 @@ from msgspec import Struct
 from penstock.ground.errors import IntegrityError, InvalidInput, NotFound, PenstockError, Unavailable
 from penstock.ground.progress import Phase
 from penstock.oci.cache import BlobCache
-from penstock.oci.connection import Connection
 from penstock.oci.digests import DigestingReader, digest_of, mismatch
+from penstock.oci.repository import Repository
 from penstock.oci.types import Descriptor
 
 CHUNK_BYTES = 1 << 20
-
-
-class Retry(Protocol):
-    """Runs an action again while that may help."""
-
-    def __call__(self, action: Callable[[], None]) -> None: ...
 
 
 class Source(Struct, frozen=True):
@@ -72,16 +66,14 @@ class Tally:
 class Upload(Struct, frozen=True):
     """One blob's way into a repository."""
 
-    connection: Connection
-    repository: str
+    repository: Repository
     source: Source
     mount_from: tuple[str, ...]
-    retry: Retry
     tally: Tally
 
     def run(self) -> None:
         """Returns when the registry has the blob."""
-        self.retry(self._attempt)
+        self.repository.retry(self._attempt)
         self.tally.at(self.source.digest, self.source.size_bytes)
 
     def _attempt(self) -> None:
@@ -93,26 +85,28 @@ class Upload(Struct, frozen=True):
             self._put(location)
 
     def _is_there(self) -> bool:
-        url = self.connection.url(f"{self.repository}/blobs/{self.source.digest}")
-        with self.connection.send("HEAD", url, expect=(200, 404)) as response:
+        connection = self.repository.connection
+        url = connection.url(f"{self.repository.name}/blobs/{self.source.digest}")
+        with connection.send("HEAD", url, expect=(200, 404)) as response:
             return response.status_code == 200
 
     def _start(self) -> httpx.URL | None:
         """Where to PUT the blob, or None when it could be mounted from another repository."""
-        base = f"{self.repository}/blobs/uploads/"
+        connection, base = self.repository.connection, f"{self.repository.name}/blobs/uploads/"
         mounts: list[dict[str, str]] = [{"mount": self.source.digest, "from": name} for name in self.mount_from]
         for query in mounts or [{}]:
-            url = self.connection.url(base, **query)
-            with self.connection.send("POST", url, expect=(201, 202), headers={"Content-Length": "0"}) as response:
+            url = connection.url(base, **query)
+            with connection.send("POST", url, expect=(201, 202), headers={"Content-Length": "0"}) as response:
                 if response.status_code == 201:
                     return None
-                location = self.connection.location(response, digest=self.source.digest)
+                location = connection.location(response, digest=self.source.digest)
         return location
 
     def _put(self, location: httpx.URL) -> None:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(self.source.size_bytes)}
         try:
-            with self.connection.send("PUT", location, expect=(201, 204), headers=headers, body=self._pieces):
+            send = self.repository.connection.send
+            with send("PUT", location, expect=(201, 204), headers=headers, body=self._pieces):
                 pass
         except NotFound as error:
             raise Unavailable(f"The upload session was lost: {error.message}", fix="Try again.") from error
@@ -138,13 +132,11 @@ class Upload(Struct, frozen=True):
 
 
 class Download(Struct, frozen=True):
-    """One blob's way into the cache, from the first connection that has it."""
+    """One blob's way into the cache, from the first of ``sources`` that has it: mirrors, and home at last."""
 
-    connections: tuple[Connection, ...]
-    repository: str
+    sources: tuple[Repository, ...]
     blob: Descriptor
     cache: BlobCache
-    retry: Retry
     tally: Tally
 
     def run(self) -> None:
@@ -157,20 +149,25 @@ class Download(Struct, frozen=True):
         self.tally.at(self.blob.digest, self.blob.size_bytes)
 
     def _fetch(self, file: BinaryIO) -> None:
-        *mirrors, home = self.connections
+        *mirrors, home = self.sources
         for mirror in mirrors:
             try:
-                return self.retry(lambda mirror=mirror: self._attempt(mirror, file))  # type: ignore[misc]
-            except PenstockError as error:
-                if isinstance(error, Stopped):
-                    raise
-        return self.retry(lambda: self._attempt(home, file))
+                return self._fetch_from(mirror, file)
+            except Stopped:
+                raise
+            except PenstockError:  # whatever ails a mirror, the next one is asked
+                continue
+        return self._fetch_from(home, file)
 
-    def _attempt(self, connection: Connection, file: BinaryIO) -> None:
+    def _fetch_from(self, source: Repository, file: BinaryIO) -> None:
+        source.retry(lambda: self._attempt(source, file))
+
+    def _attempt(self, source: Repository, file: BinaryIO) -> None:
         """Fetches what is missing of the blob and checks the whole."""
+        connection = source.connection
         done, have = self._resumed(file)
         resumed = have > 0
-        url = connection.url(f"{self.repository}/blobs/{self.blob.digest}")
+        url = connection.url(f"{source.name}/blobs/{self.blob.digest}")
         headers = {"Range": f"bytes={have}-"} if have else {}
         with connection.send("GET", url, expect=(200, 206, 416), headers=headers) as response:
             if response.status_code == 416 or (response.status_code == 206 and not _continues(response, have)):
