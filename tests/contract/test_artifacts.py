@@ -14,6 +14,7 @@ from penstock.artifacts.open import open_artifacts
 from penstock.artifacts.repository import ArtifactRepository
 from penstock.ground.entities import FileInfo
 from penstock.ground.errors import IntegrityError, InvalidInput, NotFound
+from server.running import options_in, running
 
 CLIMBING = (
     "../secret",
@@ -62,11 +63,20 @@ def _bucket(endpoint: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Artifa
     return open_artifacts(f"s3://{name}/some/prefix")
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server of ours, whose proxy passes artifacts on to a folder."""
+    with running(options_in(tmp_path_factory.mktemp("server"))) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["folder", "s3", "proxy"])
 def repository(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ArtifactRepository:
     if request.param == "folder":
         return _folder(tmp_path)
     name = "b" + hashlib.sha256(request.node.name.encode()).hexdigest()[:20]
+    if request.param == "proxy":
+        return open_artifacts(f"mlflow-artifacts:/{name}", tracking_uri=request.getfixturevalue("proxy"))
     return _bucket(request.getfixturevalue("s3_endpoint"), name, monkeypatch)
 
 

@@ -39,5 +39,10 @@ COMMANDS: dict[str, Row] = {
     "orphans": Row("penstock.cli.deploy_clean", "orphans", "Clean", "List or remove strays."),
     "plane": Row("penstock.cli.plane", "plane", "Start", "Run an embedded AWS on this machine."),
     "explain": Row("penstock.cli.deploy_help", "explain", "Help", "Tell what a code means."),
+    "runs": Row("penstock.cli.runs", "runs_command", "Look", "List runs with their metrics and params."),
+    "import": Row("penstock.cli.transfer", "import_command", "Start", "Bring in what MLflow kept."),
+    "export": Row("penstock.cli.transfer", "export_command", "Use", "Write a folder that stock MLflow opens."),
+    "sync": Row("penstock.cli.transfer", "sync_command", "Use", "Send what waited for a server."),
+    "gc": Row("penstock.cli.transfer", "gc_command", "Clean", "Remove deleted runs for good, after a look."),
     "config": Row("penstock.cli.config", "config", "Help", "Show every setting and where it came from."),
 }

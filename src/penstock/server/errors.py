@@ -24,13 +24,13 @@ from penstock.serving.http.types import Refused, Request, Response
 
 JSON = [("content-type", "application/json")]
 # MLflow answers 400 for a taken name. A permanent failure is never one of 429, 500, 502, 503, 504, which its client
-# retries for minutes: a full disk is 507, a damaged upload 400.
+# retries for minutes: a full disk is 507, a damaged upload 422.
 TABLE: dict[type[PenstockError], tuple[int, str]] = {
     AlreadyExists: (400, "RESOURCE_ALREADY_EXISTS"),
     NotFound: (404, "RESOURCE_DOES_NOT_EXIST"),
     InvalidInput: (400, "INVALID_PARAMETER_VALUE"),
     TooLarge: (413, "INVALID_PARAMETER_VALUE"),
-    IntegrityError: (400, "BAD_REQUEST"),
+    IntegrityError: (422, "BAD_REQUEST"),
     Conflict: (409, "ABORTED"),
     Unauthenticated: (401, "UNAUTHENTICATED"),
     Forbidden: (403, "PERMISSION_DENIED"),
