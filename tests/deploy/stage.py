@@ -44,10 +44,12 @@ class Stage:
         self.aws = AwsSession(boto, region=plane.region, endpoint_url=plane.url)
         self.target = SageMakerTarget(self.aws, directory / "state")
         self.materials = Materials()
+        self.models = 0
 
     def request(self, name: str, *, files: dict[str, str] | None = None, **settings: Any) -> DeployRequest:
         """A request for the tiny image with a model archive of these files."""
-        folder = self.directory / f"model-{len(self.materials.archives)}"
+        self.models += 1
+        folder = self.directory / f"model-{self.models}"
         folder.mkdir(parents=True)
         for file, text in (files or {"MLmodel": "flavors: {}\n"}).items():
             (folder / file).write_text(text)

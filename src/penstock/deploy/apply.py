@@ -11,7 +11,7 @@ from penstock.deploy.hosting import update_endpoint
 from penstock.deploy.kinds import Making, Materials
 from penstock.deploy.ledger import Event, Ledger
 from penstock.deploy.removal import remove, undo
-from penstock.deploy.resources import Kind
+from penstock.deploy.resources import Kind, Resource, log_group
 from penstock.deploy.session import AwsSession
 from penstock.deploy.steps import Action, Plan, Step
 from penstock.deploy.table import KINDS
@@ -98,6 +98,9 @@ def _do(step: Step, making: Making, ledger: Ledger) -> None:
 
 
 def _create(step: Step, making: Making, ledger: Ledger) -> None:
+    if step.resource.kind is Kind.ENDPOINT:
+        # SageMaker makes it by itself as soon as a container prints something.
+        ledger.record(making.deployment, Event.MAKING, Resource(Kind.LOGS, log_group(step.resource.name)))
     ledger.record(making.deployment, Event.MAKING, step.resource)
     KINDS[step.resource.kind].make(making, step.resource.name, step.spec)
     ledger.record(making.deployment, Event.MADE, step.resource)

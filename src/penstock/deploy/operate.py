@@ -6,11 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from penstock.deploy.discover import own_configs
+from penstock.deploy.discover import own_configs, tags_of
 from penstock.deploy.hosting import update_endpoint
 from penstock.deploy.kinds import Making
 from penstock.deploy.ledger import Entry, Event, Ledger
-from penstock.deploy.resources import MODEL_TAG, VERSION_TAG
+from penstock.deploy.resources import DEPLOYMENT_TAG, MODEL_TAG, VERSION_TAG, tag_list
 from penstock.deploy.status import iso_of_ms
 from penstock.deploy.wait import wait_in_service
 from penstock.ground.errors import InvalidInput, NotFound
@@ -80,7 +80,9 @@ def roll_back(making: Making, name: str, ledger: Ledger, *, to: str | None = Non
         )
     update_endpoint(making, name, {"EndpointConfigName": target, "RetainAllVariantProperties": True})
     found = wait_in_service(making, name, config_name=target)
-    _record(making, name, ledger, found, rolled_back_from=current)
+    tags = _told_model(making, target)
+    making.aws.call("sagemaker", "add_tags", ResourceArn=found["EndpointArn"], Tags=tag_list(tags))
+    _record(making, name, ledger, found, rolled_back_from=current, tags=tags)
     return target
 
 
@@ -106,6 +108,13 @@ def _served(entry: Entry) -> Served:
 
 def _describe(making: Making, name: str) -> dict[str, Any]:
     return making.aws.call("sagemaker", "describe_endpoint", EndpointName=name)
+
+
+def _told_model(making: Making, config: str) -> dict[str, str]:
+    """The tags of a config that say which model it serves: they go where the endpoint goes."""
+    body = making.aws.call("sagemaker", "describe_endpoint_config", EndpointConfigName=config)
+    tags = tags_of(making.aws, body["EndpointConfigArn"])
+    return {DEPLOYMENT_TAG: making.deployment, **{key: tags[key] for key in (MODEL_TAG, VERSION_TAG) if key in tags}}
 
 
 def _weights(found: dict[str, Any]) -> dict[str, float]:

@@ -48,7 +48,7 @@ def undo(error: PenstockError, plan: Plan, making: Making, ledger: Ledger) -> No
     """
     was_there = any(step.action is Action.CHANGE and step.resource.kind is Kind.ENDPOINT for step in plan.steps)
     made = {step.resource for step in plan.steps if step.action is Action.CREATE}
-    present = set(ledger.unproven(plan.name))
+    present = {resource for resource in ledger.unproven(plan.name) if resource.kind is not Kind.LOGS}
     try:
         if was_there:
             _go_back(plan, making)
@@ -61,7 +61,7 @@ def undo(error: PenstockError, plan: Plan, making: Making, ledger: Ledger) -> No
         left = ", ".join(str(resource) for resource in failed)
         _tell(error, f"Left behind: {left}; `penstock delete {plan.name}` removes it.")
         return
-    _tell(error, "The former config serves." if was_there else "All that was made has been removed again.")
+    _tell(error, "The former config serves." if was_there else _UNDONE)
 
 
 def _go_back(plan: Plan, making: Making) -> None:
@@ -74,6 +74,9 @@ def _go_back(plan: Plan, making: Making) -> None:
             making, plan.name, {"EndpointConfigName": plan.previous_config, "RetainAllVariantProperties": True}
         )
         wait_in_service(making, plan.name, config_name=plan.previous_config)
+
+
+_UNDONE = "All that was made has been removed again; what the container logged stays until `penstock delete`."
 
 
 def _tell(error: PenstockError, sentence: str) -> None:

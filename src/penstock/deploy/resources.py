@@ -24,6 +24,7 @@ _HASH_DIGITS = 12
 class Kind(StrEnum):
     """Kinds in the order in which they are made; they are removed in the reverse order."""
 
+    LOGS = "logs"
     ROLE = "role"
     BUCKET = "bucket"
     REPOSITORY = "repository"
@@ -35,7 +36,6 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
     TAGS = "tags"
     SCALING = "scaling"
-    LOGS = "logs"
 
 
 KIND_ORDER = tuple(Kind)

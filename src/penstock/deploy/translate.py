@@ -79,6 +79,7 @@ def translated(operation: str, code: str, message: str) -> PenstockError:
 _FALLBACK: dict[type[PenstockError], str] = {
     Unauthenticated: "Refresh the credentials (aws sso login, or new keys), then run `penstock doctor`.",
     Forbidden: "Run `penstock doctor` to see which permission is missing and the statement to add.",
+    NotFound: "Look at what there is with `penstock status`.",
     Unavailable: "Wait a little and run the same command again; nothing is made twice.",
     Conflict: "Wait until it has settled (`penstock status NAME --wait`), then run the same command again.",
 }
