@@ -20,12 +20,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 def test_pips_indexes_are_handed_to_uv(home: Path):
     (home / "pip.conf").write_text(
         "[global]\nindex-url = https://one/simple\nextra-index-url = https://two/simple\n https://three/simple\n"
-        "find-links = /wheels\ncert = /etc/bundle.pem\n"
+        f"find-links = {home} /no/such/folder\ncert = /etc/bundle.pem\n"
     )
     made = index_environment(environment(home))
     assert made["UV_DEFAULT_INDEX"] == "https://one/simple"
     assert made["UV_INDEX"] == "https://two/simple https://three/simple"
-    assert made["UV_FIND_LINKS"] == "/wheels"
+    assert made["UV_FIND_LINKS"] == str(home)  # uv stops at a missing folder, pip passes over it
     assert made["UV_INDEX_STRATEGY"] == "unsafe-best-match"
     assert made["SSL_CERT_FILE"] == "/etc/bundle.pem"
 

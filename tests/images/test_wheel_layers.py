@@ -19,6 +19,7 @@ from penstock.oci.blob import LayerBlob
 from penstock.oci.cache import BlobCache
 
 TARGET = build_target(host_python())
+HERE = find_interpreter(host_python())
 
 
 def locked(*paths: Path) -> tuple[Lock, dict[str, Path]]:
@@ -64,14 +65,16 @@ def test_never_more_layers_than_engines_take(tmp_path: Path):
 
 def test_the_same_wheels_give_the_same_bytes(tmp_path: Path):
     lock, paths = locked(make_wheel(tmp_path, "one"), make_wheel(tmp_path, "two"))
-    first, second = (ensure_wheel_layers(lock, paths, blobs=BlobCache(tmp_path / each)) for each in "ab")
+    first, second = (
+        ensure_wheel_layers(lock, paths, interpreter=HERE, blobs=BlobCache(tmp_path / each)) for each in "ab"
+    )
     assert [layer.digest for _, layer in first] == [layer.digest for _, layer in second]
 
 
 def test_a_layer_is_made_once(tmp_path: Path):
     lock, paths = locked(make_wheel(tmp_path, "one"))
     blobs = BlobCache(tmp_path / "oci")
-    first = ensure_wheel_layers(lock, paths, blobs=blobs)
+    first = ensure_wheel_layers(lock, paths, interpreter=HERE, blobs=blobs)
     paths["one"].unlink()
     again = ensure_layer(first[0][0], paths, TARGET, interpreter=find_interpreter(TARGET.python), blobs=blobs)
     assert again == first[0][1]
@@ -82,7 +85,7 @@ def test_where_two_wheels_bring_one_file_the_later_stays(tmp_path: Path):
         make_wheel(tmp_path, "one", files={"shared/__init__.py": b"FROM = 'one'\n"}),
         make_wheel(tmp_path, "two", files={"shared/__init__.py": b"FROM = 'two'\n"}),
     )
-    ((_, layer),) = ensure_wheel_layers(lock, paths, blobs=BlobCache(tmp_path / "oci"))
+    ((_, layer),) = ensure_wheel_layers(lock, paths, interpreter=HERE, blobs=BlobCache(tmp_path / "oci"))
     with tarfile.open(layer.path) as tar:
         member = tar.extractfile(f"{TARGET.site_packages}/shared/__init__.py")
         assert member is not None
@@ -93,7 +96,7 @@ def test_a_kept_wheel_that_was_damaged_is_removed(tmp_path: Path):
     lock, paths = locked(make_wheel(tmp_path, "one"))
     paths["one"].write_bytes(b"damaged")
     with pytest.raises(IntegrityError, match="has been removed"):
-        ensure_wheel_layers(lock, paths, blobs=BlobCache(tmp_path / "oci"))
+        ensure_wheel_layers(lock, paths, interpreter=HERE, blobs=BlobCache(tmp_path / "oci"))
     assert not paths["one"].exists()
     assert not list((tmp_path / "oci" / "layers").iterdir())
 
@@ -102,7 +105,7 @@ def test_a_lying_record_leaves_no_layer(tmp_path: Path):
     lock, paths = locked(make_wheel(tmp_path, "one", record={"one/__init__.py": b"other"}))
     blobs = BlobCache(tmp_path / "oci")
     with pytest.raises(IntegrityError, match="RECORD"):
-        ensure_wheel_layers(lock, paths, blobs=blobs)
+        ensure_wheel_layers(lock, paths, interpreter=HERE, blobs=blobs)
     assert not list((tmp_path / "oci" / "blobs" / "sha256").iterdir())
     assert not list((tmp_path / "oci" / "partial").iterdir())
 
@@ -111,7 +114,7 @@ def test_laid_out_packages_run_from_their_bytecode(tmp_path: Path):
     """The .pyc alone is enough: it is taken without a look at the source (PEP 552, unchecked hash)."""
     files = {"one/__init__.py": b"ANSWER = 42\n", "one/broken.py": b"def (:\n"}
     lock, paths = locked(make_wheel(tmp_path, "one", files=files))
-    ((_, layer),) = ensure_wheel_layers(lock, paths, blobs=BlobCache(tmp_path / "oci"))
+    ((_, layer),) = ensure_wheel_layers(lock, paths, interpreter=HERE, blobs=BlobCache(tmp_path / "oci"))
     root = tmp_path / "root"
     with tarfile.open(layer.path) as tar:
         tar.extractall(root, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(root)

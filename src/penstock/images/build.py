@@ -14,7 +14,6 @@ from penstock.ground.version import __version__
 from penstock.images import program
 from penstock.images.bases.base import Base
 from penstock.images.bases.choose import ensure_base
-from penstock.images.bytecode import find_interpreter
 from penstock.images.contents import LOCK_PATH, SBOM_PATH
 from penstock.images.model import MODEL_PATH, ModelFiles, model_labels, read_model_files
 from penstock.images.sbom import ensure_sbom
@@ -79,7 +78,7 @@ def build_image(
         how.base, target, apt_sources=how.apt_sources, cache_dir=cache_dir, blobs=blobs, refresh=how.refresh,
         progress=progress,
     )  # fmt: skip
-    packages = ensure_wheel_layers(lock, paths, blobs=blobs, progress=progress)
+    packages = ensure_wheel_layers(lock, paths, interpreter=base.interpreter, blobs=blobs, progress=progress)
     with progress.phase("Add program and model"):
         files = read_model_files(folder)
         sbom = ensure_sbom(lock, paths, base, cache_dir=cache_dir)
@@ -144,7 +143,7 @@ def own_layers(
 
 def program_layer(base: Base, blobs: BlobCache) -> LayerBlob:
     """The layer of the serving program on the base's Python."""
-    files, interpreter = program.program_files(), find_interpreter(base.target.python)
+    files, interpreter = program.program_files(), base.interpreter
     compiled = interpreter.version if interpreter else "no bytecode"
     key = f"{_PROGRAM_LAYOUT} {base.target.python} {base.python_path} {compiled} {program.program_digest(files)}"
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:

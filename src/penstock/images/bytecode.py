@@ -48,11 +48,17 @@ def find_interpreter(python: str) -> Interpreter | None:
         version = ".".join(map(str, sys.version_info[:3]))
         return Interpreter((sys.executable,), version)
     program = shutil.which(f"python{python}")
-    if program is None:
-        return None
+    return probe_interpreter((program,)) if program else None
+
+
+def probe_interpreter(command: tuple[str, ...]) -> Interpreter | None:
+    """The Python that ``command`` starts, or None when it does not run here."""
     ask = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
-    done = subprocess.run([program, "-I", "-S", "-c", ask], capture_output=True, text=True, check=False)
-    return Interpreter((program,), done.stdout.strip()) if done.returncode == 0 else None
+    try:
+        done = subprocess.run([*command, "-I", "-S", "-c", ask], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return Interpreter(command, done.stdout.strip()) if done.returncode == 0 else None
 
 
 def pyc_name(source: str, python: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from penstock.ground.errors import EnvironmentMismatch
-from penstock.ground.files import write_atomically
+from penstock.ground.files import ensure_directory, write_atomically
 from penstock.ground.progress import SILENT, Progress
 from penstock.images.bases.apt_packages import Package, PackageIndex, closure
 from penstock.images.bases.apt_release import read_index, read_release
@@ -18,13 +19,14 @@ from penstock.images.bases.apt_sources import AptSource, apt_proxies, given_sour
 from penstock.images.bases.base import Base
 from penstock.images.bases.deb import read_deb
 from penstock.images.bases.debian_files import root_files
-from penstock.images.bytecode import Interpreter, find_interpreter
+from penstock.images.bytecode import Interpreter, find_interpreter, probe_interpreter
 from penstock.images.download import Downloader, Wanted
-from penstock.images.target import Target
+from penstock.images.target import Target, host_platform
 from penstock.oci.cache import BlobCache
 from penstock.oci.image import empty_image
-from penstock.oci.layer import LayerEntry, write_layer
+from penstock.oci.layer import LayerBlob, LayerEntry, write_layer
 from penstock.oci.types import Platform, RuntimeConfig
+from penstock.oci.unpack import ensure_unpacked
 
 _LAYOUT = "debian-1"  # goes up with every change to what debian_files.py makes of the same packages
 _LEFT_OUT = frozenset(
@@ -118,12 +120,12 @@ def _selected(release: str, sources: tuple[AptSource, ...], target: Target, cach
 def ensure_debian_base(
     target: Target, selection: Selection, *, cache_dir: Path, blobs: BlobCache, progress: Progress = SILENT
 ) -> Base:
-    """The base image of ``selection``: one layer, the same bytes whenever the packages are the same."""
-    interpreter = find_interpreter(target.python)
-    key = f"{_LAYOUT} {selection.digest()} {interpreter.version if interpreter else 'no bytecode'}"
-    layer = blobs.find(key)
-    if layer is None:
-        layer = write_layer(_entries(target, selection, interpreter, cache_dir, progress), blobs, key=key)
+    """The base image of ``selection``: one layer, the same bytes whenever the packages are the same.
+
+    Its own Python compiles its standard library wherever that Python runs, so that the host's version does not matter.
+    """
+    interpreter = _own_interpreter(target, selection, cache_dir, blobs, progress) or find_interpreter(target.python)
+    layer = _layer(target, selection, interpreter, cache_dir, blobs, progress)
     platform = Platform("linux", target.architecture)
     name = f"debian:{selection.release}, {len(selection.packages)} packages"
     image = empty_image(platform).append([layer], notes=[f"base: {name}"])
@@ -134,9 +136,41 @@ def ensure_debian_base(
         python_path=f"/usr/bin/python{target.python}",
         name=f"debian:{selection.release}",
         digest=f"sha256:{selection.digest()}",
+        interpreter=interpreter,
         packages=selection.packages,
         remarks=tuple(text for text in selection.signatures if "not checked" in text),
     )
+
+
+def _own_interpreter(
+    target: Target, selection: Selection, cache_dir: Path, blobs: BlobCache, progress: Progress
+) -> Interpreter | None:
+    """The selection's own Python, unpacked and started by its own dynamic linker; None where it does not run."""
+    if sys.platform != "linux" or target.platform != host_platform():
+        return None
+    root = cache_dir / "debian" / "roots" / selection.digest()[:32]
+    if not root.is_dir():
+        ensure_unpacked(
+            _layer(target, selection, None, cache_dir, blobs, progress), ensure_directory(root.parent) / root.name
+        )
+    linker = next(root.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"), None)
+    if linker is None:
+        return None
+    python = root / "usr/bin" / f"python{target.python}"
+    return probe_interpreter((str(linker), "--library-path", str(linker.parent), str(python)))
+
+
+def _layer(
+    target: Target,
+    selection: Selection,
+    interpreter: Interpreter | None,
+    cache_dir: Path,
+    blobs: BlobCache,
+    progress: Progress,
+) -> LayerBlob:
+    key = f"{_LAYOUT} {selection.digest()} {interpreter.version if interpreter else 'no bytecode'}"
+    entries = _entries(target, selection, interpreter, cache_dir, progress)
+    return write_layer(entries, blobs, key=key)
 
 
 def _entries(

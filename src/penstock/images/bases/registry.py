@@ -11,6 +11,7 @@ from penstock.ground.errors import EnvironmentMismatch
 from penstock.ground.files import write_atomically
 from penstock.ground.progress import SILENT, Progress
 from penstock.images.bases.base import Base
+from penstock.images.bytecode import find_interpreter
 from penstock.images.contents import names
 from penstock.images.target import Target
 from penstock.oci.auth import DockerConfig
@@ -63,7 +64,14 @@ def base_of(image: Image, target: Target, name: str) -> Base:
             f"The base image {name} is for {image.platform}, not {target.platform}.", fix="Give --base another image."
         )
     path = python_path(image, target, name)
-    return Base(image=image, target=target, python_path=path, name=name, digest=image.digest())
+    return Base(
+        image=image,
+        target=target,
+        python_path=path,
+        name=name,
+        digest=image.digest(),
+        interpreter=find_interpreter(target.python),
+    )
 
 
 def python_path(image: Image, target: Target, name: str) -> str:

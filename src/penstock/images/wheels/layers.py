@@ -14,7 +14,7 @@ import msgspec
 from penstock.ground.errors import IntegrityError
 from penstock.ground.files import sha256_of
 from penstock.ground.progress import SILENT, Progress
-from penstock.images.bytecode import Interpreter, find_interpreter
+from penstock.images.bytecode import Interpreter
 from penstock.images.target import Target
 from penstock.images.wheels.lock import Lock, LockedWheel
 from penstock.images.wheels.place import wheel_entries
@@ -22,7 +22,7 @@ from penstock.images.wheels.wheel import open_wheel
 from penstock.oci.cache import BlobCache
 from penstock.oci.layer import LayerBlob, LayerEntry, write_layer
 
-_LAYOUT = "wheels-1"  # goes up with every change to what the same wheels become
+_LAYOUT = "wheels-2"  # goes up with every change to what the same wheels become
 _LARGE_BYTES = 1 << 20
 _MOST_LARGE = 80  # of the 127 layers that container engines take; the rest is for bases, program and model
 
@@ -49,10 +49,14 @@ def grouped(lock: Lock, paths: dict[str, Path]) -> tuple[Group, ...]:
 
 
 def ensure_wheel_layers(
-    lock: Lock, paths: dict[str, Path], *, blobs: BlobCache, progress: Progress = SILENT
+    lock: Lock,
+    paths: dict[str, Path],
+    *,
+    interpreter: Interpreter | None,
+    blobs: BlobCache,
+    progress: Progress = SILENT,
 ) -> tuple[tuple[Group, LayerBlob], ...]:
     """The layers of all groups, those not in the cache made now, several at a time."""
-    interpreter = find_interpreter(lock.target.python)
     groups = grouped(lock, paths)
     with progress.phase("Lay out packages") as phase, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
 

@@ -88,7 +88,7 @@ def _commands(wheel: Wheel) -> Iterator[LayerEntry]:
 def _compiled(
     wheel: Wheel, placed: dict[str, Member], target: Target, interpreter: Interpreter | None, scratch: Path
 ) -> Iterator[LayerEntry]:
-    names = sorted(path for path in placed if path.startswith(target.site_packages) and path.endswith(".py"))
+    names = sorted(path for path in placed if path.startswith(target.site_packages) and _is_imported(path))
     if interpreter is None or not names:
         return
     sources = ((f"/{name}", wheel.read(placed[name])) for name in names)
@@ -96,6 +96,11 @@ def _compiled(
         if isinstance(pyc, Slice):
             path = pyc_name(name, target.python)
             yield LayerEntry(name=path, content=pyc.open, size_bytes=pyc.size_bytes)
+
+
+def _is_imported(path: str) -> bool:
+    """Whether a server may import the file. Packages' own tests are two fifths of all their sources, and never are."""
+    return path.endswith(".py") and "/tests/" not in path
 
 
 def _rows(
