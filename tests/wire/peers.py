@@ -83,11 +83,11 @@ def running_peer(python: Path, folder: Path, **environment: str) -> Iterator[Pee
 
 
 @contextmanager
-def our_server(folder: Path, *options: str) -> Iterator[str]:
+def our_server(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
     """The URL of a Penstock server whose store and artifacts are below ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [
-        str(Path(sys.executable).with_name("penstock")), "server", "--port", "0",
+        str(Path(sys.executable).with_name("penstock")), "server", "--port", str(port),
         "--backend-store-uri", f"sqlite:///{folder / 'penstock.db'}", "--artifacts-destination", str(folder / "kept"),
         *options,
     ]  # fmt: skip
