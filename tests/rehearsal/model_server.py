@@ -25,6 +25,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         mode = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
         if os.environ.get("LINES"):
             self.answer(200, b"".join(b'{"big": "%s"}\n' % line.upper() for line in body.splitlines()))
+        elif os.environ.get("PREDICTIONS"):
+            self.answer(200, b'{"predictions": %s}' % os.environ["PREDICTIONS"].encode())
         elif mode == "fail":
             self.answer(400, b"bad rows")
         elif mode == "crash":

@@ -21,6 +21,7 @@ from penstock.oci.client import RegistryClient
 from penstock.oci.image import Image
 from penstock.rehearsal.options import PlaneInfo
 from penstock.rehearsal.process import plane_environment, start_plane, stop_plane
+from rehearsal.answers import check_answer
 from rehearsal.tiny import tiny_image
 
 TRUST = {
@@ -47,12 +48,14 @@ class Rehearsal:
         return known
 
     def _make_client(self, service: str, region: str) -> Any:
-        return boto3.client(
+        client = boto3.client(
             service, endpoint_url=self.info.url, region_name=region,
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             config=Config(retries={"max_attempts": 1}, read_timeout=70),
         )  # fmt: skip
+        client.meta.events.register("after-call", check_answer)
+        return client
 
     def role(self, name: str = "penstock-execution") -> str:
         iam = self.client("iam")

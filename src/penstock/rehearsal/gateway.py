@@ -57,8 +57,7 @@ class Gateway:
 
     def limits(self, head: RequestHead) -> Limits:
         """Bodies of operations and invocations are small and whole; objects and layers are streamed."""
-        if not is_loopback_host(head.headers.get("host")):
-            raise Refused(403, "This plane answers to loopback names only.")
+        _refuse_foreign(head)
         service = destination_of(head).service
         if service == "runtime":
             return Limits(MAX_BODY_BYTES + 1)
@@ -67,6 +66,7 @@ class Gateway:
         return Limits(_JSON_BYTES)
 
     async def __call__(self, request: Request) -> Response:
+        _refuse_foreign(request)
         to = destination_of(request)
         request_id = str(uuid.uuid4())
         if to.service == "runtime":
@@ -134,6 +134,12 @@ class Gateway:
         if hand_over is not None:
             hand_over()
         return app
+
+
+def _refuse_foreign(head: RequestHead) -> None:
+    """Raises Refused for a Host that is not this machine's, such as a web page's rebound name."""
+    if not is_loopback_host(head.headers.get("host")):
+        raise Refused(403, "This plane answers to loopback names only.")
 
 
 def _json_error(error: AwsError, request_id: str) -> Response:
