@@ -14,6 +14,7 @@ from oci.faults import BadTransport, Fault, Next, StillClock, answer, broken, ch
 from oci.images import AMD64, content, make_image
 from penstock.ground.errors import (
     AlreadyExists,
+    Conflict,
     EnvironmentMismatch,
     Forbidden,
     IntegrityError,
@@ -270,6 +271,20 @@ def test_a_registry_that_renames_what_it_takes_is_not_trusted(bad: BadTransport,
     bad.spoil("PUT .*/manifests/", changed(lambda body: body, Docker_Content_Digest=digest_of(b"other")))
     with bad.client() as client, pytest.raises(IntegrityError, match="Do not trust this registry"):
         client.push(image, PLACE)
+
+
+def test_a_blob_that_vanishes_before_the_manifest_is_pushed_again(bad: BadTransport, image: Image) -> None:
+    def forgotten(request: httpx.Request, following: Next) -> httpx.Response:
+        bad.storage.delete_blob("team/iris", image.layers[0].digest)
+        return following(request)
+
+    bad.spoil("PUT .*/manifests/", forgotten)
+    with bad.client() as client:
+        assert client.push(image, PLACE) == image.digest()
+    assert bad.count(f"PUT .*{image.layers[0].digest.replace(':', '%3A')}") == 2
+    bad.spoil("PUT .*/manifests/", forgotten, times=2)
+    with bad.client() as client, pytest.raises(Conflict, match="MANIFEST_BLOB_UNKNOWN"):
+        client.push(image, f"{HOST}/team/iris:v2")
 
 
 def test_damage_in_our_own_cache_is_found_before_the_registry_is_blamed(bad: BadTransport, image: Image) -> None:

@@ -61,6 +61,8 @@ def test_a_read_image_keeps_its_bytes_until_it_is_changed(image: Image) -> None:
     spaced = json.dumps(json.loads(image.manifest("oci")), indent=3).encode()
     read = Image(config=image.config, layers=image.layers, raw_config=b'{"x": 1}', raw_manifest=spaced)
     assert read.manifest("oci") == spaced
+    assert read.source_digest == digest_of(spaced) != read.digest("docker")
+    assert image.source_digest is None
     assert json.loads(read.manifest("docker"))["config"]["digest"] == digest_of(b'{"x": 1}')
     assert read.configured(RuntimeConfig()).manifest("oci") != spaced
 

@@ -107,17 +107,29 @@ def test_a_wrong_digest_leaves_no_blob(tmp_path: Path) -> None:
     assert blobs(storage) == 0
 
 
-def test_garbage_is_what_no_manifest_needs_and_nobody_is_pushing(tmp_path: Path) -> None:
+def test_a_deleted_image_takes_what_only_it_needed(tmp_path: Path) -> None:
     storage = RegistryStorage(tmp_path / "store")
     kept, dropped = make_image(tmp_path / "cache"), make_image(tmp_path / "cache", model=b"other")
     put_image(storage, "a", kept, tag="kept")
+    put_image(storage, "b", dropped, tag="shared")
     digest = put_image(storage, "a", dropped, tag="dropped")
+    assert blobs(storage) == 7  # three layers, two configs, two manifests
+    storage.delete_manifest("a", digest)
+    assert storage.find_blob("a", dropped.layers[1].digest) is None
+    assert storage.find_blob("a", dropped.layers[0].digest) is not None
+    assert blobs(storage) == 7
+    storage.delete_manifest("b", digest)
+    assert blobs(storage) == 4
+    assert check(storage) == 2
+
+
+def test_garbage_is_what_no_manifest_needs_and_nobody_is_pushing(tmp_path: Path) -> None:
+    storage = RegistryStorage(tmp_path / "store")
+    put_image(storage, "a", make_image(tmp_path / "cache"), tag="kept")
     put_blob(storage, "a", b"pushed, and no manifest yet")
     storage.start_upload("a")
-    before = blobs(storage)
-    storage.delete_manifest("a", digest)
     assert storage.collect_garbage(older_than_seconds=3600) == 0
-    assert blobs(storage) == before
+    assert blobs(storage) == 5
     assert storage.collect_garbage(older_than_seconds=0) > 0
     assert check(storage) == 2
     assert blobs(storage) == 4  # two layers, a config, a manifest
@@ -137,7 +149,6 @@ def test_a_repository_goes_and_its_neighbours_stay(tmp_path: Path) -> None:
     assert not (storage.directory / "repositories" / "a").exists()
     storage.delete_repository("ab")
     storage.delete_repository("never")
-    storage.collect_garbage(older_than_seconds=0)
     assert blobs(storage) == 0
 
 

@@ -20,7 +20,7 @@ from penstock.ground.errors import InvalidInput, PenstockError
 from penstock.ground.progress import SILENT, Progress
 from penstock.oci.auth import Anonymous, Keychain
 from penstock.oci.cache import BlobCache
-from penstock.oci.connection import Connection, Retries
+from penstock.oci.connection import BlobMissing, Connection, Retries
 from penstock.oci.image import MANIFEST_TYPE, Image
 from penstock.oci.reference import DEFAULT_REGISTRY, Reference
 from penstock.oci.repository import Repository
@@ -100,10 +100,14 @@ class RegistryClient:
                 return digest
             sources = _sources(image)
             tally = Tally(phase, sum(source.size_bytes for source in sources))
-            uploads = [Upload(repository, source, tuple(mount_from), tally) for source in sources]
-            _in_parallel([upload.run for upload in uploads], tally)
+            uploads = [Upload(repository, source, tuple(mount_from), tally).run for source in sources]
             raw = RawManifest(content, MANIFEST_TYPE[format], digest)
-            repository.put_manifest(raw, version=place.tag or digest)
+            _in_parallel(uploads, tally)
+            try:
+                repository.put_manifest(raw, version=place.tag or digest)
+            except BlobMissing:  # somebody deleted an image that shared it since we asked: all is asked once more
+                _in_parallel(uploads, tally)
+                repository.put_manifest(raw, version=place.tag or digest)
         return digest
 
     def pull(

@@ -14,6 +14,7 @@ from msgspec import Struct
 from penstock.ground.clock import Clock
 from penstock.ground.errors import (
     AlreadyExists,
+    Conflict,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -63,6 +64,12 @@ class Throttled(Unavailable):
     """The registry is busy and said when to come back."""
 
     retry_after_seconds: float = 0.0
+
+
+class BlobMissing(Conflict):
+    """A blob that was there went away before the manifest came."""
+
+    retryable = False
 
 
 class Connection:
@@ -187,6 +194,8 @@ def _refusal(method: str, response: httpx.Response, registry: str) -> PenstockEr
         return _throttled(what, response)
     if status == 400 and "TAG_INVALID" in codes:
         return AlreadyExists(what, fix="Choose another tag: the repository does not let this one move.")
+    if status == 400 and codes & {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}:
+        return BlobMissing(what, fix="Push again.")
     known: dict[int, tuple[type[PenstockError], str]] = {
         401: (Unauthenticated, f"Log in to {registry} again; the token may have expired or lack a scope."),
         403: (Forbidden, "Ask for the right to pull or push there."),

@@ -74,6 +74,11 @@ class Image(Struct, frozen=True, kw_only=True):
         return digest_of(self.manifest(format))
 
     @property
+    def source_digest(self) -> str | None:
+        """The digest it was read by, in whichever format it was then; None for one that was made here."""
+        return None if self.raw_manifest is None else digest_of(self.raw_manifest)
+
+    @property
     def size_bytes(self) -> int:
         """The bytes that a registry keeps of it: layers and config, the same layer once."""
         return sum({layer.digest: layer.size_bytes for layer in self.layers}.values()) + len(self.config_bytes())

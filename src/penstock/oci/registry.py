@@ -16,7 +16,7 @@ from penstock.ground.errors import Conflict, IntegrityError, InvalidInput, NotFo
 from penstock.oci.digests import DIGEST, digest_of
 from penstock.oci.reference import REPOSITORY, TAG
 from penstock.oci.registry_http import Answer, Refusal, Request, file_answer, page_size, status_line
-from penstock.oci.storage import RegistryStorage, Upload
+from penstock.oci.storage import RegistryStorage, UploadSession
 from penstock.oci.types import OCI_INDEX, Descriptor, Index, Manifest, RawManifest, decode_manifest, encode
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class RegistryApp:
 
     def _answer(self, request: Request) -> Answer:
         try:
-            if self._authorize is not None and not self._authorize(dict(request.environ)):
+            if self._authorize is not None and not self._authorize(request.environ):
                 raise self._challenge()
             return self._route(request)
         except Refusal as refusal:
@@ -146,7 +146,7 @@ class RegistryApp:
             return self._finish(request, upload)
         return self._progress(upload, 202)
 
-    def _patch(self, request: Request, upload: Upload) -> Answer:
+    def _patch(self, request: Request, upload: UploadSession) -> Answer:
         if self._ecr_mode and upload.size_bytes:
             raise Refusal(
                 416,
@@ -156,7 +156,7 @@ class RegistryApp:
             )
         return self._progress(self._append(request, upload), 201 if self._ecr_mode else 202)
 
-    def _append(self, request: Request, upload: Upload) -> Upload:
+    def _append(self, request: Request, upload: UploadSession) -> UploadSession:
         span = request.content_range()
         if span is not None and span[0] != upload.size_bytes:
             raise Refusal(416, "BLOB_UPLOAD_INVALID", "The chunk is out of order.", **self._where(upload))
@@ -167,7 +167,7 @@ class RegistryApp:
         except Conflict as error:
             raise Refusal(416, "BLOB_UPLOAD_INVALID", str(error), **self._where(upload)) from error
 
-    def _finish(self, request: Request, upload: Upload) -> Answer:
+    def _finish(self, request: Request, upload: UploadSession) -> Answer:
         digest = _digest(request.query.get("digest", ""))
         upload = self._append(request, upload)
         try:
@@ -176,14 +176,14 @@ class RegistryApp:
             raise Refusal(400, "DIGEST_INVALID", str(error)) from error
         return _created(upload.repository, digest)
 
-    def _cancel(self, upload: Upload) -> Answer:
+    def _cancel(self, upload: UploadSession) -> Answer:
         self.storage.cancel_upload(upload)
         return Answer(204)
 
-    def _progress(self, upload: Upload, status: int) -> Answer:
+    def _progress(self, upload: UploadSession, status: int) -> Answer:
         return Answer(status, {"Docker-Upload-UUID": upload.id, **self._where(upload)})
 
-    def _where(self, upload: Upload) -> dict[str, str]:
+    def _where(self, upload: UploadSession) -> dict[str, str]:
         location = f"/v2/{upload.repository}/blobs/uploads/{upload.id}"
         return {"Location": location, "Range": f"0-{max(0, upload.size_bytes - 1)}"}
 

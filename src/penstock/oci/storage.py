@@ -28,7 +28,7 @@ from penstock.oci.digests import check_digest, digest_of, hex_of, mismatch
 from penstock.oci.types import Index, Manifest, RawManifest, decode_manifest
 
 
-class Upload(Struct, frozen=True):
+class UploadSession(Struct, frozen=True):
     """Bytes on their way in; ``size_bytes`` of them are here."""
 
     id: str
@@ -75,23 +75,23 @@ class RegistryStorage:
         except FileNotFoundError:
             raise NotFound(f"{repository} has no blob {digest}.") from None
 
-    def start_upload(self, repository: str) -> Upload:
+    def start_upload(self, repository: str) -> UploadSession:
         """A new, empty upload."""
         upload_id = secrets.token_hex(16)
         directory = ensure_directory(self._uploads / upload_id)
         (directory / "data").touch()
         write_atomically(directory / "repository", repository.encode())
-        return Upload(upload_id, repository, 0)
+        return UploadSession(upload_id, repository, 0)
 
-    def upload(self, repository: str, upload_id: str) -> Upload:
+    def upload(self, repository: str, upload_id: str) -> UploadSession:
         """An upload under way. Raises NotFound."""
         directory = self._uploads / upload_id
         with suppress(FileNotFoundError, NotADirectoryError):
             if (directory / "repository").read_text() == repository:
-                return Upload(upload_id, repository, (directory / "data").stat().st_size)
+                return UploadSession(upload_id, repository, (directory / "data").stat().st_size)
         raise NotFound(f"No upload {upload_id} is under way in {repository}.", fix="Start a new one.")
 
-    def append(self, upload: Upload, chunks: Iterable[bytes]) -> Upload:
+    def append(self, upload: UploadSession, chunks: Iterable[bytes]) -> UploadSession:
         """The upload with ``chunks`` at its end; what arrived before an error stays. Raises Conflict, StorageFailed."""
         path = self._uploads / upload.id / "data"
         with locked(path.with_name("lock")), storage_errors(path), path.open("ab") as file:
@@ -101,7 +101,7 @@ class RegistryStorage:
                 file.write(chunk)
         return self.upload(upload.repository, upload.id)
 
-    def finish_upload(self, upload: Upload, digest: str) -> None:
+    def finish_upload(self, upload: UploadSession, digest: str) -> None:
         """Makes the upload a blob of its repository. Raises IntegrityError, and forgets it, if it is another one."""
         path = self._uploads / upload.id / "data"
         with storage_errors(path), path.open("rb+") as file:
@@ -115,7 +115,7 @@ class RegistryStorage:
             self._touch(self._repository(upload.repository) / "_blobs" / hex_of(digest))
         self.cancel_upload(upload)
 
-    def cancel_upload(self, upload: Upload) -> None:
+    def cancel_upload(self, upload: UploadSession) -> None:
         """Forgets the upload."""
         shutil.rmtree(self._uploads / upload.id, ignore_errors=True)
 
@@ -168,24 +168,31 @@ class RegistryStorage:
             raise NotFound(f"{repository} has no tag {tag}.") from None
 
     def delete_manifest(self, repository: str, digest: str) -> None:
-        """Forgets the manifest and every tag that points at it. Raises NotFound."""
+        """Forgets the manifest, every tag that points at it, and the blobs that only it needed. Raises NotFound."""
         root = self._repository(repository)
-        for tag, target in self.tags(repository).items():
-            if target == digest:
-                self.delete_tag(repository, tag)
-        try:
+        with self._exclusive():
+            stored = self.find_manifest(repository, digest)
+            if stored is None:
+                raise NotFound(f"{repository} has no manifest {digest}.")
+            for tag, target in self.tags(repository).items():
+                if target == digest:
+                    self.delete_tag(repository, tag)
             (root / "_manifests" / hex_of(digest)).unlink()
-        except FileNotFoundError:
-            raise NotFound(f"{repository} has no manifest {digest}.") from None
-        for link in (root / "_referrers").glob(f"*/{hex_of(digest)}"):
-            link.unlink(missing_ok=True)
+            for link in (root / "_referrers").glob(f"*/{hex_of(digest)}"):
+                link.unlink(missing_ok=True)
+            released = set(map(hex_of, _needed(stored.decode()))) - self._needed_by(repository)
+            for name in released:
+                (root / "_blobs" / name).unlink(missing_ok=True)
+            self._remove_unlinked({*released, hex_of(digest)})
 
     def delete_repository(self, repository: str) -> None:
         """Forgets all of the repository; one of the name ``repository/more`` stays. Absent is fine."""
         root = self._repository(repository)
         with self._exclusive():
+            released = {name for kind in ("_blobs", "_manifests") for name in _names(root / kind)}
             for kind in ("_tags", "_manifests", "_blobs", "_referrers"):
-                shutil.rmtree(root / kind, ignore_errors=True)
+                remove_tree(root / kind)
+            self._remove_unlinked(released)
             while root != self._repositories and root.exists() and not any(root.iterdir()):
                 root.rmdir()
                 root = root.parent
@@ -199,22 +206,26 @@ class RegistryStorage:
         with self._exclusive():
             freed = sum(_remove_if_older(path, before) for path in self._uploads.iterdir())
             for repository in self.repositories():
-                self._unlink_unneeded(repository, before)
-            linked = {
-                path.name for path in self._repositories.rglob("*") if path.parent.name in ("_blobs", "_manifests")
-            }
+                needed = self._needed_by(repository)
+                for link in (self._repository(repository) / "_blobs").glob("*"):
+                    if link.name not in needed:
+                        _remove_if_older(link, before)
+            linked = self._linked()
             freed += sum(_remove_if_older(path, before) for path in self._blobs.iterdir() if path.name not in linked)
         return freed
 
-    def _unlink_unneeded(self, repository: str, before: float) -> None:
-        needed: set[str] = set()
-        for digest in self.manifests(repository):
-            stored = self.find_manifest(repository, digest)
-            if stored is not None:
-                needed.update(hex_of(digest) for digest in _needed(stored.decode()))
-        for link in (self._repository(repository) / "_blobs").glob("*"):
-            if link.name not in needed:
-                _remove_if_older(link, before)
+    def _needed_by(self, repository: str) -> set[str]:
+        """The names of the blobs that the repository's manifests need."""
+        stored = (self.find_manifest(repository, digest) for digest in self.manifests(repository))
+        return {hex_of(digest) for manifest in stored if manifest for digest in _needed(manifest.decode())}
+
+    def _linked(self) -> set[str]:
+        """The names of the blobs and manifests that any repository has."""
+        return {path.name for path in self._repositories.rglob("*") if path.parent.name in ("_blobs", "_manifests")}
+
+    def _remove_unlinked(self, names: set[str]) -> None:
+        for name in names - self._linked():
+            (self._blobs / name).unlink(missing_ok=True)
 
     def _repository(self, repository: str) -> Path:
         return self._repositories / repository
