@@ -114,6 +114,15 @@ def test_a_full_pipeline_over_one_connection_is_answered_in_order(tricky_folder:
     connection.close()
 
 
+def test_the_models_own_failure_is_500_with_an_id_and_no_traceback(tricky_folder: Path, serve_folder: Serve) -> None:
+    served = serve_folder(tricky_folder).wait_ready()
+    answer = ask(served, RAISE, 0)
+    assert (answer.status, answer.json["error_code"]) == (500, "PENSTOCK-E0710")
+    assert "ValueError: asked to raise" in answer.json["message"]
+    assert answer.json["request_id"] in served.log.read_text()
+    assert "stack_trace" not in answer.json
+
+
 def test_parameters_reach_the_model(tricky_folder: Path, serve_folder: Serve) -> None:
     served = serve_folder(tricky_folder).wait_ready()
     assert served.invoke({"inputs": [[1, 2]], "params": {"scale": 10.0}}).json == {"predictions": [30]}

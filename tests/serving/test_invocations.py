@@ -89,13 +89,11 @@ def test_a_gzip_body(iris: Served) -> None:
     assert iris.invoke(body, content_encoding="gzip").json == {"predictions": [2]}
 
 
-def test_missing_values_reach_the_model_and_its_failure_is_500_with_an_id(iris: Served) -> None:
-    answer = iris.invoke({"inputs": [[None, 1, 2, 3]]})
-    assert answer.status == 500
-    assert answer.json["error_code"] == "PENSTOCK-E0710"
+def test_missing_values_that_the_model_refuses_are_400_and_named(iris: Served) -> None:
+    answer = iris.invoke({"inputs": [ROW, [1, None, 2, 3]]})
+    assert answer.status == 400
     assert "NaN" in answer.json["message"]
-    assert answer.json["request_id"] in iris.log.read_text()
-    assert "stack_trace" not in answer.json
+    assert "Row 1, column 1" in answer.json["message"]
 
 
 @pytest.mark.parametrize(

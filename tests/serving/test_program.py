@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.served import ROW, Served, free_port
+from serving.served import Served, free_port
+from serving.tricky_model import RAISE
 
 
 def last_line(served: Served) -> str:
@@ -50,43 +51,43 @@ def test_a_taken_port_says_so(iris: Served, iris_folder: Path, serve_folder: Cal
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_0(iris_folder: Path, serve_folder: Callable[..., Served], number: int) -> None:
-    served = serve_folder(iris_folder).wait_ready()
+def test_a_signal_ends_it_with_0(tricky_folder: Path, serve_folder: Callable[..., Served], number: int) -> None:
+    served = serve_folder(tricky_folder).wait_ready()
     assert served.stop(number) == 0
 
 
-def test_the_port_and_the_model_come_from_the_environment(iris_folder: Path, tmp_path: Path) -> None:
+def test_the_port_and_the_model_come_from_the_environment(tricky_folder: Path, tmp_path: Path) -> None:
     port = free_port()
-    nested = tmp_path / "azure" / "iris"
-    shutil.copytree(iris_folder, nested)
+    nested = tmp_path / "azure" / "model"
+    shutil.copytree(tricky_folder, nested)
     environment = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port), "PORT": "1", "AZUREML_MODEL_DIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-m", "penstock.serving", "serve"], env=environment) as process:
         served = Served.__new__(Served)
         served.port, served.process, served.log = port, process, tmp_path / "none"
-        assert served.wait_ready().invoke({"inputs": [ROW]}).json == {"predictions": [2]}
+        assert served.wait_ready().invoke({"inputs": [[1, 2]]}).json == {"predictions": [3]}
         assert served.stop() == 0
 
 
-def test_debugging_puts_the_traceback_into_the_answer(iris_folder: Path, serve_folder: Callable[..., Served]) -> None:
-    served = serve_folder(iris_folder, "--debug").wait_ready()
-    assert "Traceback" in served.invoke({"inputs": [[None, 1, 2, 3]]}).json["stack_trace"]
+def test_debugging_puts_the_traceback_into_the_answer(tricky_folder: Path, serve_folder: Callable[..., Served]) -> None:
+    served = serve_folder(tricky_folder, "--debug").wait_ready()
+    assert "Traceback" in served.invoke({"inputs": [[RAISE, 1]]}).json["stack_trace"]
 
 
-def test_it_serves_as_a_stranger_and_writes_nothing(iris_folder: Path, tool: Callable[[str], Path]) -> None:
+def test_it_serves_as_a_stranger_and_writes_nothing(tricky_folder: Path, tool: Callable[[str], Path]) -> None:
     """A read-only root and an unknown user, as serverless endpoints have them; only /tmp can be written."""
     bwrap = tool("bwrap")
     port = free_port()
     view = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--unshare-pid", "--as-pid-1"]
-    model = ["--ro-bind", str(iris_folder), "/tmp/model"]
+    model = ["--ro-bind", str(tricky_folder), "/tmp/model"]
     command = [sys.executable, "-m", "penstock.serving", "serve", "/tmp/model", "--port", str(port)]
     with subprocess.Popen(
         [str(bwrap), *view, *model, "--unshare-user", "--uid", "12345", "--gid", "12345", *command],
         stderr=subprocess.PIPE,
     ) as process:
         served = Served.__new__(Served)
-        served.port, served.process, served.log = port, process, iris_folder / "MLmodel"
+        served.port, served.process, served.log = port, process, tricky_folder / "MLmodel"
         try:
-            assert served.wait_ready().invoke({"inputs": [ROW]}).json == {"predictions": [2]}
+            assert served.wait_ready().invoke({"inputs": [[1, 2]]}).json == {"predictions": [3]}
         finally:
             process.terminate()
             process.wait(60)

@@ -44,5 +44,6 @@ COMMANDS: dict[str, Row] = {
     "export": Row("penstock.cli.transfer", "export_command", "Use", "Write a folder that stock MLflow opens."),
     "sync": Row("penstock.cli.transfer", "sync_command", "Use", "Send what waited for a server."),
     "gc": Row("penstock.cli.transfer", "gc_command", "Clean", "Remove deleted runs for good, after a look."),
+    "serve": Row("penstock.cli.serve", "serve", "Use", "Serve a model over HTTP from here."),
     "config": Row("penstock.cli.config", "config", "Help", "Show every setting and where it came from."),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.ground.errors import InvalidInput, ModelFailed
 from penstock.models.load import LoadedModel
 from penstock.models.schema import DataType
 from penstock.serving.payload import Payload
@@ -26,6 +27,16 @@ class Predictor:
 
     def predict(self, payload: Payload) -> Any:
         """The model's answer, as its library gives it."""
+        try:
+            return self._predict(payload)
+        except ModelFailed as error:
+            place = _not_finite(payload.rows if payload.value is None else payload.value)
+            if place is None:
+                raise
+            # A model that cannot do without a value is not broken: the input is what has to change.
+            raise InvalidInput(f"{error} {place} holds no number.", fix="Send finite numbers.") from error
+
+    def _predict(self, payload: Payload) -> Any:
         rows = payload.rows
         if rows is None:
             return self.model.predict(payload.value, payload.params)
@@ -46,3 +57,16 @@ class Predictor:
             return None
         fits = array.ndim == 2 and array.dtype == np.float64 and array.shape[1] == self._width
         return array if fits else None
+
+
+def _not_finite(data: Any) -> str | None:
+    """Where the first missing or infinite number is, as text; None when there is none or it is no plain table."""
+    try:
+        array = np.asarray(data, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    places = np.argwhere(~np.isfinite(array))
+    if not len(places):
+        return None
+    words = ("Row", "column", *["axis"] * array.ndim)
+    return ", ".join(f"{word} {at}" for word, at in zip(words, places[0].tolist(), strict=False)) or "The value"

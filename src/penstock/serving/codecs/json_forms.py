@@ -15,6 +15,7 @@ from penstock.serving.codecs.media import ContentType, Media
 from penstock.serving.payload import Dialect, Payload
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+AZURE = "input_data"
 _FIX = f"Send one of {', '.join(repr(form) for form in FORMS)}, and 'params' if the model takes any."
 _REAL = frozenset({DataType.FLOAT, DataType.DOUBLE})
 
@@ -65,14 +66,24 @@ class JsonForms:
             raise InvalidInput(f"The body is a JSON {_kind(body)}, not an object.", fix=_FIX)
         if "columns" in body and "data" in body and not any(form in body for form in FORMS):
             return self._split(body, None, Dialect.BARE)  # what MLflow 1.x meant by plain application/json
+        params = body.get("params", body.get("parameters"))  # Vertex AI says parameters
+        if params is not None and not isinstance(params, Mapping):
+            raise InvalidInput(f"'params' is a JSON {_kind(params)}, not an object.", fix="Send names and values.")
         forms = [form for form in FORMS if form in body]
+        if not forms and AZURE in body:
+            return self._azure(body[AZURE], params)
         if len(forms) != 1:
             found = f"has {' and '.join(map(repr, forms))}" if forms else f"has none of {', '.join(FORMS)}"
             raise InvalidInput(f"The body {found}.", fix=_FIX)
-        params = body.get("params")
-        if params is not None and not isinstance(params, Mapping):
-            raise InvalidInput(f"'params' is a JSON {_kind(params)}, not an object.", fix="Send names and values.")
         return self.of_form(forms[0], body[forms[0]], params)
+
+    def _azure(self, value: Any, params: Mapping[str, Any] | None) -> Payload:
+        """Azure ML's input_data: a split table or bare rows; it answers the bare list."""
+        if isinstance(value, Mapping) and "data" in value:
+            return self._split(value, params, Dialect.BARE)
+        payload = self._tensors(AZURE, value, params)
+        payload.dialect = Dialect.BARE
+        return payload
 
     def of_form(self, form: str, value: Any, params: Mapping[str, Any] | None = None) -> Payload:
         """The payload of one form's value."""

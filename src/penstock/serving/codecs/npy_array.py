@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def array_of(body: bytes) -> Any:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (ValueError, EOFError, OverflowError, SyntaxError, RecursionError, TypeError) as error:
+    except (ValueError, EOFError, OverflowError, SyntaxError, RecursionError, TypeError, TokenError) as error:
         raise InvalidInput(f"The body is no npy file: {error}.", fix=_FIX) from None
     if dtype.hasobject:
         raise InvalidInput("The array holds Python objects, which are never unpickled here.", fix=_FIX)
