@@ -71,6 +71,11 @@ DOORS: dict[str, str] = {
     "save_model": _MODELS,
     "load_model": _MODELS,
     "infer_signature": _MODELS,
+    "optimize_model": _MODELS,
     "sklearn": _MODELS_FLAVORS,
+    "xgboost": _MODELS_FLAVORS,
+    "lightgbm": _MODELS_FLAVORS,
+    "onnx": _MODELS_FLAVORS,
+    "pytorch": _MODELS_FLAVORS,
     "pyfunc": _MODELS_FLAVORS,
 }

@@ -62,4 +62,8 @@ class PythonFunctions(Struct, frozen=True):
 
 
 sklearn = FlavorFunctions("sklearn", "sk_model")
+xgboost = FlavorFunctions("xgboost", "xgb_model")
+lightgbm = FlavorFunctions("lightgbm", "lgb_model")
+onnx = FlavorFunctions("onnx", "onnx_model")
+pytorch = FlavorFunctions("pytorch", "pytorch_model")
 pyfunc = PythonFunctions()

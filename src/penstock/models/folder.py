@@ -51,13 +51,17 @@ class ModelFolder(Struct, frozen=True):
         return _conda_requirements(self.path / CONDA)
 
     def serving_requirements(self) -> tuple[str, ...]:
-        """``requirements()`` without mlflow, unless the model's own code needs it.
+        """What a server of it needs: ``requirements()`` without mlflow, and what the compiled form needs if it has one.
 
-        MLflow lists itself for every model; here only Python models (``python_function`` alone) may import it.
+        MLflow lists itself for every model; only Python models (``python_function`` alone) may import it, and keep it.
         """
-        if self.is_python_model:
-            return self.requirements()
-        return tuple(line for line in self.requirements() if not _MLFLOW.fullmatch(line))
+        lines = self.requirements()
+        if not self.is_python_model:
+            lines = tuple(line for line in lines if not _MLFLOW.fullmatch(line))
+        compiled = self.path / "optimized" / REQUIREMENTS
+        more = _lines(compiled.read_text(encoding="utf-8")) if compiled.is_file() else ()
+        named = {_requirement_name(line) for line in lines}
+        return (*lines, *(line for line in more if _requirement_name(line) not in named))
 
     @property
     def is_python_model(self) -> bool:
@@ -88,6 +92,10 @@ def read_model_folder(path: Path) -> ModelFolder:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFolderInvalid(f"{file} cannot be read: {error}.", fix="Make it a readable text file.") from error
     return ModelFolder(path, MLmodel.from_yaml(text))
+
+
+def _requirement_name(line: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", line, maxsplit=1)[0]).lower()
 
 
 def _lines(text: str) -> tuple[str, ...]:

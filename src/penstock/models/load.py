@@ -16,6 +16,7 @@ from penstock.models.flavors.protocol import Predictor
 from penstock.models.flavors.table import flavor_of_folder, get_flavor
 from penstock.models.folder import ModelFolder, read_model_folder
 from penstock.models.frames import checked_frame, frame_of_rows
+from penstock.models.optimize.attach import with_compiled
 from penstock.models.parameters import checked_params
 from penstock.models.schema import Schema
 from penstock.models.tensors import checked_tensors
@@ -102,7 +103,7 @@ def load_model(path: Path | str, *, trust: Trust = TRUSTED) -> LoadedModel:
     flavor = get_flavor(flavor_of_folder(folder.document))
     _add_code(folder, trust)
     try:
-        predictor = flavor.load(folder, trust)
+        predictor = with_compiled(folder, flavor.load(folder, trust))
     except PenstockError:
         raise
     except Exception as error:

@@ -41,11 +41,11 @@ class EstimatorPredictor(Struct, frozen=True):
 
 
 def estimator_predictor(estimator: Any, folder: ModelFolder, method: str = "predict") -> EstimatorPredictor:
-    """The predictor of ``estimator``; it takes arrays if their order is surely the one it was trained in."""
-    trained = getattr(estimator, "feature_names_in_", None)
+    """The predictor of ``estimator``; it takes arrays unless the signature has its columns in another order."""
+    trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     signature = folder.signature
-    inputs = signature.inputs if signature else None
-    reordered = trained is not None and inputs is not None and inputs.columns and list(inputs.names) != list(trained)
+    named = [str(name) for name in signature.inputs.names] if signature and signature.inputs else []
+    reordered = named != trained and sorted(named) == sorted(trained)
     return EstimatorPredictor(estimator, None if reordered else without_feature_names(estimator), method)
 
 

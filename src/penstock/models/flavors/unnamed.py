@@ -45,7 +45,7 @@ def _estimator_twin(estimator: Any, seen: dict[int, Any]) -> Any:
     if kind.__module__.partition(".")[0] not in _BY_PLACE or kind.__name__ in _BY_NAME:
         raise _NamesMatter
     state = dict(vars(estimator))
-    if "_sklearn_output_config" in state or estimator.__dict__.get("categorical_features") is not None:
+    if "_sklearn_output_config" in state or state.get("_preprocessor") is not None:
         raise _NamesMatter
     twin = seen[id(estimator)] = object.__new__(_nameless(kind))
     state.pop("feature_names_in_", None)

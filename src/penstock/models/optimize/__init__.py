@@ -1,0 +1,1 @@
+"""Compiled forms of models: made, proven equal, measured, and kept beside the original."""

@@ -1,0 +1,120 @@
+"""From an estimator of scikit-learn, XGBoost or LightGBM to an ONNX graph. It claims nothing; proving comes after."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any, NamedTuple
+
+from skl2onnx import convert_sklearn, update_registered_converter
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from skl2onnx.common.shape_calculator import (
+    calculate_linear_classifier_output_shapes,
+    calculate_linear_regressor_output_shapes,
+)
+
+from penstock.ground.errors import NotImplementedHere
+from penstock.models.optimize.forests import CLASSIFIERS, convert_forest
+from penstock.models.optimize.parts import parts
+
+OPSETS = {"": 18, "ai.onnx.ml": 3}
+
+
+class Form(NamedTuple):
+    """One way to write an estimator as a graph.
+
+    Trees compare in float32 (double inputs are rounded first), everything else computes in double. Labels come from the
+    raw scores where the converter can do it: probabilities saturate at 1 and tie.
+    """
+
+    precision: str
+    raw_scores: bool
+
+
+FORMS = (Form("double", True), Form("float", True), Form("double", False), Form("float", False))
+
+
+def forms_of(estimator: Any, method: str) -> tuple[Form, ...]:
+    """The forms worth trying: only labels can come from raw scores."""
+    labels = hasattr(estimator, "classes_") and method == "predict"
+    return tuple(form for form in FORMS if labels or not form.raw_scores)
+
+
+def to_onnx(estimator: Any, method: str, form: Form, *, n_columns: int) -> Any:
+    """The graph of ``estimator``: one input of shape (n_rows, n_columns), and the one output that ``method`` gives.
+
+    Raises NotImplementedHere naming what cannot be converted.
+    """
+    estimator = _prepared(estimator)
+    _register_boosters(estimator)
+    number = DoubleTensorType if form.precision == "double" else FloatTensorType
+    classifier = hasattr(estimator, "classes_")
+    options = {"zipmap": False, **({"raw_scores": True} if form.raw_scores else {})}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of deprecations between the converters and the libraries
+            graph = convert_sklearn(
+                estimator,
+                initial_types=[("input", number([None, n_columns]))],
+                options={id(_last(estimator)): options} if classifier else None,
+                target_opset=OPSETS,
+                custom_conversion_functions=dict.fromkeys(CLASSIFIERS, convert_forest),
+                custom_shape_calculators=dict.fromkeys(CLASSIFIERS, calculate_linear_classifier_output_shapes),
+            )
+    except Exception as error:  # converters of many libraries raise whatever they meet
+        raise NotImplementedHere(f"It cannot be converted to ONNX ({_short(error)}).") from error
+    return _with_output(graph, probabilities=classifier and method == "predict_proba")
+
+
+def _prepared(estimator: Any) -> Any:
+    """The estimator as the converters can read it: a copy where one of them stumbles over a spelling."""
+    if type(estimator).__module__.startswith("xgboost"):
+        # onnxmltools reads columns called f0, f1, ... and no others.
+        unnamed = copy.deepcopy(estimator)
+        unnamed.get_booster().feature_names = None
+        return unnamed
+    return estimator
+
+
+def _last(estimator: Any) -> Any:
+    """A pipeline's last step, which is the one whose answer it gives; else the estimator itself."""
+    return _last(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
+
+
+def _with_output(graph: Any, *, probabilities: bool) -> Any:
+    """``graph`` with only the output that is asked for: the others would be computed for nothing."""
+    outputs = list(graph.graph.output)
+    kept = outputs[-1] if probabilities else outputs[0]
+    for each in outputs:
+        if each is not kept:
+            graph.graph.output.remove(each)
+    return graph
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _register_boosters(estimator: Any) -> None:
+    """Teaches skl2onnx the boosters inside ``estimator``, from onnxmltools, if there are any."""
+    roots = {type(each).__module__.partition(".")[0] for each in parts(estimator)}
+    if "lightgbm" in roots:
+        import lightgbm
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+
+        _register(lightgbm.LGBMClassifier, "LightGbmLGBMClassifier", convert_lightgbm)
+        _register(lightgbm.LGBMRegressor, "LightGbmLGBMRegressor", convert_lightgbm)
+    if "xgboost" in roots:
+        import xgboost
+        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+
+        _register(xgboost.XGBClassifier, "XGBoostXGBClassifier", convert_xgboost)
+        _register(xgboost.XGBRegressor, "XGBoostXGBRegressor", convert_xgboost)
+
+
+def _register(kind: type[Any], alias: str, converter: Any) -> None:
+    classifier = kind.__name__.endswith("Classifier")
+    shapes = calculate_linear_classifier_output_shapes if classifier else calculate_linear_regressor_output_shapes
+    options = {"options": {"nocl": [True, False], "zipmap": [True, False, "columns"]}} if classifier else {}
+    update_registered_converter(kind, alias, shapes, converter, **options)

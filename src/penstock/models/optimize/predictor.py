@@ -1,0 +1,53 @@
+"""A predictor with two forms: the compiled one for the batches and rows it was proven and measured for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from penstock.models.flavors.protocol import Predictor
+from penstock.models.optimize.verdict import Verdict
+
+
+class CompiledAnswer(Struct, frozen=True):
+    """Calls a session and gives its one output in the original's type and shape."""
+
+    predictor: Predictor
+    dtype: Any
+    n_axes: int
+
+    def __call__(self, rows: Any) -> Any:
+        (output,) = self.predictor.predict(rows).values()
+        if output.ndim > self.n_axes:
+            output = output.reshape(len(output), *output.shape[2:])
+        return output.astype(self.dtype, copy=False)
+
+
+class OptimizedPredictor(Struct, frozen=True):
+    """Answers arrays up to ``max_rows`` with the compiled form, everything else with the original."""
+
+    original: Predictor
+    compiled: CompiledAnswer
+    verdict: Verdict
+    takes_arrays: bool = True
+
+    @property
+    def native(self) -> Any:
+        return self.original.native
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """The answer; both forms give the same, so only the time tells which was asked."""
+        if params or not isinstance(data, np.ndarray) or len(data) > self.verdict.max_rows or not self._proven(data):
+            return self.original.predict(data, params)
+        return self.compiled(data)
+
+    def _proven(self, data: Any) -> bool:
+        """Whether the values are of the kind that was compared: within the limit, and NaN only if that agreed."""
+        if data.ndim != 2 or not data.size:
+            return False
+        if self.verdict.finite_only:
+            return bool(np.abs(data).max() <= self.verdict.limit)  # false for NaN
+        return not bool((np.abs(data) > self.verdict.limit).any())

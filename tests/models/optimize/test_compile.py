@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from penstock.models.folder import ModelFolder, read_model_folder
+from penstock.models.load import load_model
+from penstock.models.optimize.attach import find_verdict
+from penstock.models.optimize.compile import optimize
+from penstock.models.optimize.predictor import OptimizedPredictor
+from penstock.models.pack import save_model
+
+pytest.importorskip("skl2onnx")
+
+
+def saved(model: Any, path: Path, example: Any, **options: Any) -> ModelFolder:
+    return save_model(model, path, input_example=example[:5], pip_requirements=[], **options)
+
+
+def compiled(model: Any, path: Path, rows: Any, **options: Any) -> OptimizedPredictor:
+    """The pair of both forms, after an accepted verdict on ``rows``."""
+    verdict = optimize(saved(model, path, rows, **options), rows=rows)
+    assert verdict.accepted, verdict.reason
+    predictor = load_model(path).predictor
+    assert isinstance(predictor, OptimizedPredictor)
+    return predictor
+
+
+def grids(rows: Any) -> Any:
+    return np.random.default_rng(1).uniform(rows.min(axis=0) - 1, rows.max(axis=0) + 1, (500, rows.shape[1]))
+
+
+@pytest.mark.parametrize("labels", ["whole", "float", "text", "truth"])
+def test_labels_of_every_kind_come_back_as_they_were(tmp_path: Path, iris: tuple[Any, Any], labels: str) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    names = np.array(["setosa", "versicolor", "virginica"])[species]
+    target = {"whole": species, "float": species.astype(float), "text": names, "truth": species == 1}[labels]
+    model = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)).fit(rows, target)
+    both = compiled(model, tmp_path / "model", rows)
+    probes = grids(rows)
+    answer = both.compiled(probes)
+    np.testing.assert_array_equal(answer, model.predict(probes))
+    assert answer.dtype == model.predict(probes).dtype
+
+
+def test_a_forests_ties_fall_as_they_fall_in_sklearn(tmp_path: Path) -> None:
+    rows, target = make_classification(300, 6, random_state=0)
+    model = RandomForestClassifier(20, random_state=0).fit(rows, target)
+    probes = grids(rows)
+    votes = np.sum([tree.predict(probes) for tree in model.estimators_], axis=0)
+    assert (votes == 10).any(), "there are ties among these rows"
+    both = compiled(model, tmp_path / "model", rows)
+    np.testing.assert_array_equal(both.compiled(probes), model.predict(probes))
+    missing = probes.copy()
+    missing[:, 2] = np.nan
+    np.testing.assert_array_equal(both.predict(missing), model.predict(missing))
+
+
+def test_probabilities_and_numbers_agree_within_the_tolerance(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    forest = RandomForestClassifier(10, random_state=0).fit(rows, species)
+    both = compiled(forest, tmp_path / "forest", rows, pyfunc_predict_fn="predict_proba")
+    np.testing.assert_allclose(both.compiled(grids(rows)), forest.predict_proba(grids(rows)), atol=1e-5)
+    for name, model in {"boosting": GradientBoostingRegressor(n_estimators=20), "line": LinearRegression()}.items():
+        model.fit(rows, species)
+        both = compiled(model, tmp_path / name, rows)
+        np.testing.assert_allclose(both.compiled(grids(rows)), model.predict(grids(rows)), atol=3e-5)
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_boosters_are_compiled(tmp_path: Path, iris: tuple[Any, Any], library: str) -> None:
+    module = pytest.importorskip(library)
+    pytest.importorskip("onnxmltools")
+    kinds = {"lightgbm": ("LGBMClassifier", {"verbose": -1}), "xgboost": ("XGBClassifier", {})}
+    kind, options = kinds[library]
+    model = getattr(module, kind)(n_estimators=5, n_jobs=1, **options).fit(*iris)
+    both = compiled(model, tmp_path / "model", iris[0])
+    probes = grids(iris[0].to_numpy())
+    np.testing.assert_array_equal(
+        both.compiled(probes), load_model(tmp_path / "model").predictor.original.predict(probes)
+    )  # type: ignore[attr-defined]
+
+
+def test_what_is_not_the_same_is_refused_with_the_reason(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    neighbours = KNeighborsClassifier().fit(np.repeat(rows, 2, axis=0), np.repeat(species, 2))
+    verdict = optimize(saved(neighbours, tmp_path / "neighbours", rows), rows=rows)
+    folder = read_model_folder(tmp_path / "neighbours")
+    if not verdict.accepted:
+        assert "differ" in str(verdict.reason)
+        assert not (folder.path / "optimized").exists()
+    assert find_verdict(folder) == verdict, "the verdict is kept, whichever way it fell"
+
+    boosting = HistGradientBoostingRegressor(max_iter=3).fit(rows, species)
+    verdict = optimize(saved(boosting, tmp_path / "boosting", rows), rows=rows)
+    if not verdict.accepted:
+        assert "cannot be converted" in str(verdict.reason) or "differ" in str(verdict.reason)
+    np.testing.assert_array_equal(load_model(tmp_path / "boosting").predict(rows), boosting.predict(rows))
+
+
+def test_what_takes_frames_or_has_no_example_is_refused(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    def total(model_input: Any) -> Any:
+        return model_input.sum(axis=1)
+
+    folder = save_model(total, tmp_path / "function", input_example=iris[0][:2])
+    assert "Only estimators" in str(optimize(folder).reason)
+    folder = save_model(LogisticRegression(max_iter=300).fit(*iris), tmp_path / "bare", signature=False)
+    assert not optimize(folder).accepted
+
+
+def test_the_original_answers_what_was_not_proven(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    model = LogisticRegression(max_iter=300).fit(rows, species)
+    both = compiled(model, tmp_path / "model", rows)
+    assert both.verdict.finite_only
+    for value in (np.nan, np.inf, 1e40):
+        odd = rows[:1].copy()
+        odd[0, 0] = value
+        if np.isfinite(value):
+            np.testing.assert_array_equal(both.predict(odd), model.predict(odd))
+        else:
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
+                both.predict(odd)
+
+
+def test_the_batch_size_chooses_the_form(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    both = compiled(LogisticRegression(max_iter=300).fit(rows, species), tmp_path / "model", rows)
+    asked: list[str] = []
+
+    class Spy:
+        takes_arrays, native = True, None
+
+        def predict(self, data: Any, params: Any = None) -> Any:
+            asked.append("original")
+            return both.original.predict(data)
+
+    import msgspec
+
+    small = OptimizedPredictor(Spy(), both.compiled, msgspec.structs.replace(both.verdict, max_rows=8))
+    small.predict(rows[:8])
+    assert asked == []
+    small.predict(rows[:9])
+    assert asked == ["original"]
+
+
+def test_a_compiled_form_of_other_files_is_left_out(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    compiled(LogisticRegression(max_iter=300).fit(rows, species), tmp_path / "model", rows)
+    other = saved(LogisticRegression(max_iter=300).fit(rows, species == 1), tmp_path / "other", rows)
+    (tmp_path / "model" / "model.pkl").write_bytes((other.path / "model.pkl").read_bytes())
+    with pytest.warns(UserWarning, match="files have changed"):
+        model = load_model(tmp_path / "model")
+    assert not isinstance(model.predictor, OptimizedPredictor)
+
+
+def test_serving_needs_the_compiled_forms_runtime_too(tmp_path: Path, iris: tuple[Any, Any]) -> None:
+    rows, species = iris[0].to_numpy(), iris[1].to_numpy()
+    compiled(LogisticRegression(max_iter=300).fit(rows, species), tmp_path / "model", rows)
+    folder = read_model_folder(tmp_path / "model")
+    assert any(line.startswith("onnxruntime==") for line in folder.serving_requirements())
+    assert folder.requirements() == ()
