@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from penstock.ground.errors import ToolFailed
+from penstock.ground.errors import StorageFailed, ToolFailed
 from penstock.ground.files import CHUNK_BYTES, storage_errors
 from penstock.images.target import host_python
 
@@ -83,6 +83,10 @@ def compile_ahead(sources: Iterable[tuple[str, bytes]], interpreter: Interpreter
         done = subprocess.run(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
+        if reason[0].startswith("OSError"):
+            raise StorageFailed(
+                f"Cannot write {scratch}: {reason[0]}.", fix="Free space there, or set TMPDIR elsewhere."
+            )
         raise ToolFailed(f"Python {interpreter.version} could not compile packages: {reason[0]}.", fix="Try again.")
     return list(_slices(made))
 

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from penstock.ground.errors import EnvironmentMismatch, PenstockError, ToolFailed, Unauthenticated, Unavailable
+from penstock.ground.errors import (
+    EnvironmentMismatch,
+    PenstockError,
+    StorageFailed,
+    ToolFailed,
+    Unauthenticated,
+    Unavailable,
+)
 from penstock.ground.files import ensure_directory, write_atomically
 from penstock.images.target import Target
 from penstock.images.wheels.indexes import NO_INDEX, index_environment
@@ -77,6 +84,8 @@ def _compile(requirements: tuple[str, ...], target: Target, environment: Mapping
         if environment.get(NO_INDEX):
             command.append("--no-index")
         done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    if done.returncode < 0:
+        raise ToolFailed(f"uv was ended by signal {-done.returncode}.", fix="Try again.")
     if done.returncode:
         raise explained(done.stderr, target)
     return done.stdout
@@ -87,6 +96,8 @@ def explained(complaint: str, target: Target) -> PenstockError:
     text = _SECRET.sub("", complaint).strip()
     where = f"Python {target.python} on {target.platform}"
     story = _story(text)
+    if "No space left on device" in text:
+        return StorageFailed(f"uv has no room: {story}", fix="Free some disk space, or set UV_CACHE_DIR elsewhere.")
     if re.search(r"\b401\b|\b403\b|Unauthorized|Forbidden|authentication", text):
         return Unauthenticated(
             f"A package index refused: {story}", fix="Give its user and password in its URL or in netrc."
