@@ -115,7 +115,8 @@ class TrackingApp:
         return self._dress(request, Response(200, b"{}" if answer is None else answer, list(JSON)))
 
     def _dress(self, request: Request, response: Response) -> Response:
-        response.headers += self._plain if "origin" not in request.headers else self._guard.headers(request)
+        more = self._plain if "origin" not in request.headers else self._guard.headers(request)
+        response.headers = [*response.headers, *more]
         return response
 
     def _unknown(self, request: Request) -> Response:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from penstock.ground.errors import Conflict, InvalidInput, PenstockError, StorageFailed, Unavailable
-from penstock.ground.files import ensure_directory, locked
+from penstock.ground.files import ensure_directory, storage_errors
 from penstock.store.database import NOTHING, Row
 from penstock.store.dialect import SQLITE, Dialect
 
@@ -58,7 +60,7 @@ class SqliteSession:
 
 
 def _bound(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, (list, tuple)) else value
+    return msgspec.json.encode(value).decode() if isinstance(value, (list, tuple)) else value
 
 
 def split_statements(script: str) -> Iterator[str]:
@@ -78,33 +80,40 @@ class SqliteDatabase:
         ensure_directory(path.parent)
         self._idle: list[SqliteSession] = []
         self._guard = threading.Lock()
-        self._writing = threading.Lock()
+        self._writing = _Queue(path.with_name(f"{path.name}.lock"))
         self._current = threading.local()
+        self._errors = sqlite_errors(path)
 
     def read(self, work: Callable[[SqliteSession], T]) -> T:
         current: SqliteSession | None = getattr(self._current, "session", None)
         if current is not None:
             return work(current)
-        with self._connection() as session, self._transaction(session, "BEGIN"):
-            return work(session)
+        session = self._take()
+        try:
+            return self._transaction(session, "BEGIN", work)
+        finally:
+            self._give_back(session)
 
     def write(self, work: Callable[[SqliteSession], T]) -> T:
         current: SqliteSession | None = getattr(self._current, "session", None)
         if current is not None:
-            with self._savepoint(current):
-                return work(current)
-        # The queue between processes is a file lock: SQLite's own busy handler polls, up to 100 ms apart.
-        with self._writing, locked(self._lock_path), self._connection() as session:
-            self._current.session = session
-            try:
-                with self._transaction(session, "BEGIN IMMEDIATE"):
-                    return work(session)
-            finally:
-                self._current.session = None
+            return self._part(current, work)
+        session = self._take()
+        self._current.session = session
+        try:
+            with self._writing:
+                return self._transaction(session, "BEGIN IMMEDIATE", work)
+        finally:
+            self._current.session = None
+            self._give_back(session)
 
     def migrate(self, work: Callable[[SqliteSession], T]) -> T:
-        with self._connection() as session, sqlite_errors(self.path):
-            session.connection.execute("PRAGMA journal_mode = WAL")
+        session = self._take()
+        try:
+            with self._errors:
+                session.connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            self._give_back(session)
         return self.write(work)
 
     def close(self) -> None:
@@ -112,28 +121,13 @@ class SqliteDatabase:
             idle, self._idle = self._idle, []
         for session in idle:
             session.connection.close()
+        self._writing.close()
 
-    @property
-    def _lock_path(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.lock")
-
-    @contextmanager
-    def _connection(self) -> Iterator[SqliteSession]:
+    def _take(self) -> SqliteSession:
         with self._guard:
-            session = self._idle.pop() if self._idle else None
-        session = session or self._connect()
-        try:
-            yield session
-        except BaseException:
-            if session.connection.in_transaction:
-                session.connection.rollback()
-            raise
-        finally:
-            with self._guard:
-                self._idle.append(session)
-
-    def _connect(self) -> SqliteSession:
-        with sqlite_errors(self.path):
+            if self._idle:
+                return self._idle.pop()
+        with self._errors:
             connection = sqlite3.connect(
                 self.path,
                 timeout=BUSY_TIMEOUT_S,
@@ -145,37 +139,84 @@ class SqliteDatabase:
                 connection.execute(pragma)
         return SqliteSession(connection)
 
-    @contextmanager
-    def _transaction(self, session: SqliteSession, begin: str) -> Iterator[None]:
-        with sqlite_errors(self.path):
-            session.connection.execute(begin)
-            yield
-            session.connection.execute("COMMIT")
+    def _give_back(self, session: SqliteSession) -> None:
+        with self._guard:
+            self._idle.append(session)
 
-    @contextmanager
-    def _savepoint(self, session: SqliteSession) -> Iterator[None]:
+    def _transaction(self, session: SqliteSession, begin: str, work: Callable[[SqliteSession], T]) -> T:
+        with self._errors:
+            try:
+                session.connection.execute(begin)
+                result = work(session)
+                session.connection.execute("COMMIT")
+            except BaseException:
+                if session.connection.in_transaction:
+                    session.connection.rollback()
+                raise
+        return result
+
+    def _part(self, session: SqliteSession, work: Callable[[SqliteSession], T]) -> T:
+        """What ``work`` gives back; what it did is undone alone when it raises."""
         session.connection.execute("SAVEPOINT part")
         try:
-            with sqlite_errors(self.path):
-                yield
+            with self._errors:
+                result = work(session)
         except BaseException:
             session.connection.execute("ROLLBACK TO part")
             session.connection.execute("RELEASE part")
             raise
         session.connection.execute("RELEASE part")
+        return result
 
 
-@contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turns the driver's errors into Penstock's."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translated(path, error) from error
-    except OverflowError as error:
-        raise InvalidInput("A number is outside the range of 64 bits.", fix="Use a smaller number.") from error
-    except UnicodeEncodeError as error:
-        raise InvalidInput("A text is not valid Unicode.", fix="Remove its lone surrogates.") from error
+class _Queue:
+    """The order in which threads and processes write: a lock here and a file lock between processes.
+
+    SQLite's own busy handler would do, but it polls, up to 100 ms apart.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = threading.Lock()
+        self._file = -1
+
+    def __enter__(self) -> None:
+        self._thread.acquire()
+        try:
+            if self._file < 0:
+                with storage_errors(self._path):
+                    self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def close(self) -> None:
+        with self._thread:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+
+
+class sqlite_errors:  # noqa: N801  used like a function
+    """Turns the driver's errors into Penstock's while a ``with`` block runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _translated(self._path, error) from error
+        if isinstance(error, OverflowError):
+            raise InvalidInput("A number is outside the range of 64 bits.", fix="Use a smaller number.") from error
+        if isinstance(error, UnicodeEncodeError):
+            raise InvalidInput("A text is not valid Unicode.", fix="Remove its lone surrogates.") from error
 
 
 def _translated(path: Path, error: sqlite3.Error) -> PenstockError:
