@@ -47,8 +47,8 @@ def log_model(
 
     Its library is told from the model. ``options``: ``signature``, ``input_example``, ``pip_requirements``,
     ``extra_pip_requirements``, ``code_paths``, ``metadata``, ``flavor``, and its own (``serialization_format``,
-    ``artifacts``, ...). ``registered_model_name`` registers it as a new version; ``optimize`` compiles it too, see ``optimize_model``. Nothing is logged unless all of it can
-    be saved.
+    ``artifacts``, ...). ``registered_model_name`` registers it as a new version; ``optimize`` compiles it too, as
+    ``optimize_model`` does. Nothing is logged unless all of it can be saved.
     """
     with tempfile.TemporaryDirectory(prefix="penstock-model-") as directory:
         folder = pack.save_model(model, Path(directory) / "model", **options)

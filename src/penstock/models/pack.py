@@ -10,12 +10,12 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from penstock import __version__  # type: ignore[attr-defined]
 from penstock.ground.errors import AlreadyExists, InvalidInput, PenstockError
 from penstock.ground.files import ensure_directory, remove_tree, storage_errors, write_atomically
 from penstock.models.document import FILE_NAME, FORMAT_VERSION, PYTHON_FUNCTION, MLmodel
@@ -136,7 +136,7 @@ def _write_document(folder: Path, name: str, saved: Saved, has_code: bool, metad
         "model_id": None,
         "model_size_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         "model_uuid": uuid.uuid4().hex,
-        "penstock_version": __version__,
+        "penstock_version": version("penstock"),
         "prompts": None,
         "utc_time_created": str(datetime.datetime.now(datetime.UTC).replace(tzinfo=None)),
         **({"metadata": dict(metadata)} if metadata else {}),
