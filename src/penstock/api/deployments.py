@@ -38,7 +38,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
 
 def plan(
-    model: str | Path,
+    model: str | Path | ModelSource,
     *,
     name: str,
     options: DeployOptions | None = None,
@@ -56,7 +56,7 @@ def plan(
 
 
 def deploy(
-    model: str | Path,
+    model: str | Path | ModelSource,
     *,
     name: str,
     options: DeployOptions | None = None,
@@ -82,7 +82,7 @@ def deploy(
 
 
 def prepare(
-    model: str | Path,
+    model: str | Path | ModelSource,
     *,
     name: str,
     options: DeployOptions | None,

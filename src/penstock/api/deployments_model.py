@@ -18,8 +18,10 @@ class ModelSource(Struct, frozen=True, kw_only=True):
     version: str = ""
 
 
-def open_model(model: str | Path) -> ModelSource:
-    """The model that ``model`` names. Raises NotFound and ModelFolderInvalid."""
+def open_model(model: str | Path | ModelSource) -> ModelSource:
+    """The model that ``model`` names; one that is open already is itself. Raises NotFound and ModelFolderInvalid."""
+    if isinstance(model, ModelSource):
+        return model
     found = find_model(str(model))
     folder = read_model_folder(resolve_model(str(model)))
     return ModelSource(folder=folder, uri=str(model), version="" if found.version is None else str(found.version))
