@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import penstock
+from penstock import ground
 from penstock.ground.version import __version__
 from penstock.images.bytecode import Interpreter, Slice, compile_ahead, pyc_name
 from penstock.images.target import Target
@@ -30,7 +30,7 @@ runpy.run_module("penstock.serving", run_name="__main__", alter_sys=True)
 
 def program_files(package: Path | None = None) -> dict[str, bytes]:
     """The program's files by their path below site-packages, sorted; ``package`` is the folder ``penstock``."""
-    root = package or Path(penstock.__file__).parent
+    root = package or Path(ground.__file__).parent.parent
     inside = [path for room in _ROOMS for path in (root / room).rglob("*") if path.is_file()]
     beside = [root / "__init__.py", root / "doors.py", root / "py.typed"]
     paths = sorted(path for path in (*inside, *beside) if "__pycache__" not in path.parts)
