@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +57,7 @@ def floor(module: str) -> int:
     return BESIDE[name] if name in BESIDE else FLOORS[name]
 
 
+@functools.cache
 def edges() -> list[Edge]:
     """Every import of one of our modules by another, imports for type checking left out."""
     known = modules()
