@@ -14,11 +14,11 @@ from penstock.oci.image import Image, empty_image
 from penstock.oci.layer import LayerEntry, write_layer
 from penstock.oci.types import Platform, RuntimeConfig
 
-SERVER = Path(__file__).with_name("model_server.py")
+HERE = Path(__file__).parent
 BIND_LABEL = {"com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true"}
 _LIST = """
 import sys, json, runpy
-sys.argv = ["model_server.py", "serve"]
+sys.argv = ["server", "serve"]
 import encodings.idna, encodings.latin_1, encodings.ascii, traceback, linecache, tokenize, http.client
 runpy.run_path(%r, run_name="listed")
 files = {m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
@@ -26,12 +26,14 @@ print(json.dumps({"files": sorted(files), "base": sys.base_prefix, "python": sys
 """
 
 
-def tiny_image(cache: BlobCache, *, architecture: str = "", labels: dict[str, str] | None = None) -> Image:
-    """An image whose entrypoint is ``python3 /app/model_server.py``; ``labels`` default to the bind-to-port label."""
-    python = write_layer(list(_python()), cache)
-    app = write_layer([LayerEntry(name="app/model_server.py", content=SERVER)], cache)
+def tiny_image(
+    cache: BlobCache, *, architecture: str = "", labels: dict[str, str] | None = None, server: str = "model_server.py"
+) -> Image:
+    """An image whose entrypoint is ``python3 /app/<server>``; ``labels`` default to the bind-to-port label."""
+    python = write_layer(list(_python(HERE / server)), cache)
+    app = write_layer([LayerEntry(name=f"app/{server}", content=HERE / server)], cache)
     runtime = RuntimeConfig(
-        entrypoint=("/usr/bin/python3", "-I", "-S", "/app/model_server.py"),
+        entrypoint=("/usr/bin/python3", "-I", "-S", f"/app/{server}"),
         env=("PATH=/usr/bin:/bin", "PYTHONUNBUFFERED=1"),
         labels=BIND_LABEL if labels is None else labels,
     )
@@ -39,10 +41,10 @@ def tiny_image(cache: BlobCache, *, architecture: str = "", labels: dict[str, st
     return empty_image(platform).append([python, app]).configured(runtime)
 
 
-def _python() -> Iterator[LayerEntry]:
+def _python(server: Path) -> Iterator[LayerEntry]:
     found = json.loads(
         subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _LIST % str(SERVER)], check=True, capture_output=True, text=True
+            [sys.executable, "-I", "-S", "-c", _LIST % str(server)], check=True, capture_output=True, text=True
         ).stdout
     )
     base = Path(found["base"])

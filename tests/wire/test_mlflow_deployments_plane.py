@@ -21,8 +21,10 @@ def test_mlflow_creates_updates_lists_predicts_and_deletes(
     done = subprocess.run(
         [str(peer_python("mlflow")), str(SCRIPT), json.dumps(story)], capture_output=True, text=True, check=False,
         timeout=160, cwd=tmp_path,
-        env={**rehearsal.environment, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "MLFLOW_ENABLE_TELEMETRY": "false",
-             "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"},
+        env={
+            **rehearsal.environment, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path),
+            "MLFLOW_ENABLE_TELEMETRY": "false", "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])

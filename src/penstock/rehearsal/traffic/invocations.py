@@ -15,7 +15,7 @@ from penstock.rehearsal.logs import endpoint_group
 from penstock.rehearsal.metrics import Metrics, invocation_values
 from penstock.rehearsal.traffic import errors
 from penstock.rehearsal.traffic.router import Route, Router, Target
-from penstock.rehearsal.traffic.upstream import Answer, UpstreamFailed
+from penstock.rehearsal.traffic.upstream import Answer, NotListening, UpstreamFailed
 from penstock.rehearsal.wire import eventstream
 from penstock.rehearsal.wire.arns import log_stream_arn
 from penstock.rehearsal.wire.exceptions import AwsError
@@ -58,17 +58,14 @@ class Invocations:
         """The container's answer with the variant that gave it. Raises AwsError."""
         started = time.perf_counter()
         route, target = self._choose(router, request, request_id)
-        target.outstanding += 1
         called = time.perf_counter()
         try:
-            answer = await target.upstream.call(
-                "POST", "/invocations", forwarded(request), request.body, timeout_s=INVOCATION_SECONDS
-            )
+            answer = await self._call(route, target, request)
+        except NotListening as error:
+            raise errors.not_serving(router.endpoint) from error
         except (UpstreamFailed, TimeoutError) as error:
             self._record(router, route, 0, started, called)
             raise self._failed(router, route, target, 0, silence(error)) from error
-        finally:
-            target.outstanding -= 1
         self._record(router, route, answer.status, started, called)
         self._observe(
             Invocation(
@@ -78,6 +75,25 @@ class Invocations:
         if not 200 <= answer.status < 300:
             raise self._failed(router, route, target, answer.status, answer.body.decode("utf-8", "replace"))
         return Response(200, answer.body, returned(answer, route, request_id))
+
+    async def _call(self, route: Route, target: Target, request: Request) -> Answer:
+        """The answer of ``target``, or of another instance of its variant when it is gone. Raises UpstreamFailed."""
+        headers = forwarded(request)
+        gone: list[Target] = []
+        while True:
+            target.outstanding += 1
+            try:
+                return await target.upstream.call(
+                    "POST", "/invocations", headers, request.body, timeout_s=INVOCATION_SECONDS
+                )
+            except NotListening:
+                gone.append(target)
+                others = [each for each in route.instances if each not in gone]
+                if not others:
+                    raise
+            finally:
+                target.outstanding -= 1
+            target = others[0]
 
     async def stream(self, router: Router, request: Request, request_id: str) -> Response:
         """The container's chunks as an event stream. Raises AwsError before the first of them."""

@@ -11,13 +11,17 @@ import httptools
 
 from penstock.serving.http.body import BodyStream
 
+# A server closes an idle connection after some seconds (uvicorn: 5), and an invocation that meets the close must not be
+# sent twice; so a connection is used again only while no server would have closed it.
+_IDLE_SECONDS = 4.0
+
 
 class UpstreamFailed(Exception):
-    """The container gave no answer; ``sent`` says whether it may have seen the request."""
+    """The container gave no answer, though it may have seen the request."""
 
-    def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
-        self.sent = sent
+
+class NotListening(UpstreamFailed):
+    """Nobody takes connections on the container's port: it is gone, and nothing was sent."""
 
 
 class Answer:
@@ -38,7 +42,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.closed = False
-        self.fresh = True
+        self.idle_since = 0.0
         self._waiter: asyncio.Future[Answer] | None = None
         self._reset(streaming=False)
 
@@ -58,7 +62,7 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, head: bytes, body: bytes, *, streaming: bool) -> Answer:
         """Sends the request; the answer once it is complete, or once its head is here when ``streaming``."""
         if self.closed or self.transport is None:
-            raise UpstreamFailed("the connection is closed", sent=False)
+            raise UpstreamFailed("the connection is closed")
         self._reset(streaming=streaming)
         self._waiter = asyncio.get_running_loop().create_future()
         self.transport.writelines((head, body)) if body else self.transport.write(head)
@@ -66,7 +70,6 @@ class _Connection(asyncio.Protocol):
             return await self._waiter
         finally:
             self._waiter = None
-            self.fresh = False
 
     def close(self) -> None:
         if self.transport is not None:
@@ -81,7 +84,7 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(UpstreamFailed(f"the answer is not HTTP: {error}", sent=True))
+            self._fail(UpstreamFailed(f"the answer is not HTTP: {error}"))
             self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -91,11 +94,7 @@ class _Connection(asyncio.Protocol):
         ) and self._answer.headers.get("transfer-encoding") is None and self._pieces:  # fmt: skip
             self.on_message_complete()
             return
-        self._fail(UpstreamFailed("the container closed the connection", sent=not self._is_stale()))
-
-    def _is_stale(self) -> bool:
-        """Whether a kept-alive connection died before it could carry this request."""
-        return not self.fresh and not self._answer.status
+        self._fail(UpstreamFailed("the container closed the connection"))
 
     def _fail(self, error: UpstreamFailed) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -154,19 +153,14 @@ class Upstream:
         """The whole answer. Raises UpstreamFailed, or TimeoutError after ``timeout_s``."""
         head = self._head(method, path, headers, len(body))
         async with asyncio.timeout(timeout_s):
-            while True:
-                connection = await self._connection()
-                try:
-                    answer = await connection.exchange(head, body, streaming=False)
-                except UpstreamFailed as error:
-                    if error.sent:
-                        raise
-                    continue
-                except BaseException:
-                    connection.close()
-                    raise
-                self._keep(connection)
-                return answer
+            connection = await self._connection()
+            try:
+                answer = await connection.exchange(head, body, streaming=False)
+            except BaseException:
+                connection.close()
+                raise
+        self._keep(connection)
+        return answer
 
     async def open(
         self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"", *, timeout_s: float
@@ -197,19 +191,21 @@ class Upstream:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     async def _connection(self) -> _Connection:
+        loop = asyncio.get_running_loop()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed:
+            if not connection.closed and loop.time() - connection.idle_since < _IDLE_SECONDS:
                 return connection
-        loop = asyncio.get_running_loop()
+            connection.close()
         try:
             _, connection = await loop.create_connection(_Connection, self.host, self.port)
         except OSError as error:
-            raise UpstreamFailed(f"nothing listens on port {self.port}", sent=True) from error
+            raise NotListening(f"nothing listens on port {self.port}") from error
         return connection
 
     def _keep(self, connection: _Connection) -> None:
         if connection.reusable:
+            connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:
             with suppress(RuntimeError):
