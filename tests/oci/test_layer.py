@@ -114,6 +114,16 @@ def test_the_same_name_twice_is_refused_unless_a_directory(tmp_path: Path) -> No
     assert list(members(write_layer(twice, cache))) == ["a"]
 
 
+@pytest.mark.parametrize("target", ["gone", "directory", "link"])
+def test_a_hard_link_to_what_is_no_file_is_refused(tmp_path: Path, target: str) -> None:
+    entries = [
+        LayerEntry(name="directory", kind="directory"),
+        LayerEntry(name="link", kind="hardlink", link_target=target),
+    ]
+    with pytest.raises(InvalidInput, match="no file of the layer"):
+        write_layer(entries, BlobCache(tmp_path))
+
+
 def test_source_date_epoch_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     assert members(write_layer([LayerEntry(name="a")], BlobCache(tmp_path)))["a"].mtime == 1700000000

@@ -8,10 +8,11 @@ import os
 import stat
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -310,3 +311,38 @@ def test_ensure_unpacked_is_whole_or_absent_and_once(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="was promised"):
         ensure_unpacked(layer, tmp_path / "layers" / "two")
     assert [path.name for path in (tmp_path / "layers").iterdir() if path.is_dir()] == ["one"]
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A directory of an ordinary user, who is who we are while the test runs."""
+    if os.geteuid() != 0:
+        with TemporaryDirectory() as directory:
+            yield Path(directory)
+        return
+    with TemporaryDirectory() as directory:
+        os.chown(directory, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield Path(directory)
+        finally:
+            os.seteuid(0)
+
+
+def test_an_ordinary_user_unpacks_owned_and_read_only_things(nobody: Path) -> None:
+    entries = [
+        folder("ro", mode=0o555), file("ro/a", mode=0o400, uid=0, gid=42), file("ro/sub/b", mode=0, uid=1000),
+        folder("closed", mode=0), file("closed/c"),
+    ]  # fmt: skip
+    unpack(tarred(entries), nobody / "out")
+    unpack(tarred([file("ro/new"), file("ro/.wh.a"), file("closed/.wh..wh..opq")]), nobody / "out")
+    assert names(nobody / "out") == ["closed", "ro", "ro/new", "ro/sub", "ro/sub/b"]
+    assert (nobody / "out/ro/sub/b").read_bytes() == b"x"
+    assert (nobody / "out/ro/sub/b").stat().st_uid == os.geteuid()
+
+
+def test_an_ordinary_user_makes_lowerdirs(nobody: Path) -> None:
+    for name, entries in (("lower", LOWER), ("upper", UPPER)):
+        unpack(tarred(entries), nobody / name, whiteouts="overlay")
+    assert stat.S_ISCHR((nobody / "upper/c").stat().st_mode)
+    assert os.getxattr(nobody / "upper/b", "user.overlay.opaque") == b"y"

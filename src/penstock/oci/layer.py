@@ -78,6 +78,9 @@ def _in_order(entries: Iterable[LayerEntry]) -> list[LayerEntry]:
         for parent in _parents(name):
             if named.setdefault(parent, LayerEntry(name=parent, kind="directory")).kind != "directory":
                 raise InvalidInput(f"{parent} is not a directory, but the layer also holds {name}. Remove one of them.")
+    for entry in named.values():
+        if entry.kind == "hardlink" and named.get(entry.link_target, entry).kind != "file":
+            raise InvalidInput(f"{entry.name} is a hard link to {entry.link_target!r}, no file of the layer. Add it.")
     return [named[name] for name in sorted(named, key=lambda name: (named[name].kind == "hardlink", name))]
 
 

@@ -151,8 +151,8 @@ def _integer(extended: str | None, field: bytes) -> int:
     if extended is None:
         return _number(field)
     try:
-        return max(0, int(extended.partition(".")[0] or "0"))
-    except ValueError:
+        return max(0, int(extended) if extended.isdecimal() else int(float(extended)))
+    except (ValueError, OverflowError):
         raise _broken("an extended header holds a number that is none") from None
 
 
