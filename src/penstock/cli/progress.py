@@ -31,7 +31,8 @@ def _line(mark: str, watched: _Watched, depth: int) -> Text:
     line = Text.from_markup(mark)
     line.append(f" {seconds(watched.elapsed):>6}  ", style="cyan")
     line.append("  " * depth + watched.title)
-    line.append(f"  {watched.shown()}", style="dim")
+    if shown := watched.shown():
+        line.append(f"  {shown}", style="dim")
     return line
 
 
