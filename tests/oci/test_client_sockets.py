@@ -178,6 +178,27 @@ def test_a_killed_pull_goes_on_where_it_was(tmp_path: Path) -> None:
     assert int(resumed.removeprefix("bytes=").removesuffix("-")) > 3_000_000
 
 
+def test_ctrl_c_waits_for_no_stalled_registry(tmp_path: Path) -> None:
+    image = make_image(tmp_path / "cache")
+    app, stalled, released = RegistryApp(RegistryStorage(tmp_path / "registry")), threading.Event(), threading.Event()
+
+    def stalling(environ: dict[str, Any], start: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET" and image.layers[0].digest in environ["PATH_INFO"]:
+            stalled.set()
+            released.wait(60)
+        return app(environ, start)
+
+    with serving(stalling) as host, RegistryClient() as client:
+        client.push(image, f"{host}/a:1")
+        command = [sys.executable, "-c", PULL, str(tmp_path / "pulled"), f"{host}/a:1"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as puller:
+            assert stalled.wait(30)
+            puller.send_signal(signal.SIGINT)
+            _, told = puller.communicate(timeout=20)
+        released.set()
+    assert told.rstrip().endswith("KeyboardInterrupt")
+
+
 class Watcher:
     """Remembers what a phase was told."""
 

@@ -8,8 +8,7 @@ session; a pull goes on where it was cut.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from penstock.oci.auth import Anonymous, Keychain
 from penstock.oci.cache import BlobCache
 from penstock.oci.connection import BlobMissing, Connection, Retries
 from penstock.oci.image import MANIFEST_TYPE, Image
+from penstock.oci.parallel import run_all
 from penstock.oci.reference import DEFAULT_REGISTRY, Reference
 from penstock.oci.repository import Repository
 from penstock.oci.selection import choose_entry, image_of, single
@@ -102,11 +102,11 @@ class RegistryClient:
             tally = Tally(phase, sum(source.size_bytes for source in sources))
             uploads = [Upload(repository, source, tuple(mount_from), tally).run for source in sources]
             raw = RawManifest(content, MANIFEST_TYPE[format], digest)
-            _in_parallel(uploads, tally)
+            run_all(uploads, threads=STREAMS, stop=tally.stop)
             try:
                 repository.put_manifest(raw, version=place.tag or digest)
             except BlobMissing:  # somebody deleted an image that shared it since we asked: all is asked once more
-                _in_parallel(uploads, tally)
+                run_all(uploads, threads=STREAMS, stop=tally.stop)
                 repository.put_manifest(raw, version=place.tag or digest)
         return digest
 
@@ -132,7 +132,7 @@ class RegistryClient:
             config.run()
             content = cache.path(manifest.config.digest).read_bytes()
             image = image_of(raw, content, platform=platform, place=cache.path, what=str(place))
-            _in_parallel([layer.run for layer in layers], tally)
+            run_all([layer.run for layer in layers], threads=STREAMS, stop=tally.stop)
         return image
 
     def manifest(self, reference: Reference | str) -> RawManifest:
@@ -211,17 +211,3 @@ def _http_client(transport: httpx.BaseTransport | None, timeout_seconds: float) 
 
 def _parsed(reference: Reference | str) -> Reference:
     return Reference.parse(reference) if isinstance(reference, str) else reference
-
-
-def _in_parallel(jobs: Iterable[Callable[[], None]], tally: Tally) -> None:
-    """Runs the jobs in a few threads; the first error stops the others and is raised."""
-    with ThreadPoolExecutor(STREAMS, thread_name_prefix="penstock-oci") as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            if not all(future.done() for future in futures):
-                tally.stop()
-                pool.shutdown(wait=False, cancel_futures=True)
-    for future in done:
-        future.result()
