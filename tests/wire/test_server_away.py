@@ -38,13 +38,8 @@ print("ended", flush=True)
 def test_a_run_outlives_its_server(tmp_path: Path, state_dir: Path) -> None:
     with our_server(tmp_path / "server") as url:
         training = subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-c",
-                f"import os; os.environ['MLFLOW_TRACKING_URI'] = {url!r}\n{TRAINING}",
-            ],
+            [sys.executable, "-W", "ignore", "-c", TRAINING],
+            env={**os.environ, "MLFLOW_TRACKING_URI": url},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -80,7 +80,8 @@ class MlrunsDestination:
             _write_link(
                 folder / "outputs" / output.model_id, "RUN_OUTPUT", "MODEL_OUTPUT", output.model_id, output.step
             )
-        ensure_directory(folder / "artifacts")
+        for name in ("artifacts", "inputs", "outputs"):
+            ensure_directory(folder / name)
         _write_meta(folder, _run_meta(run, record.deleted_time_ms))
 
     def put_logged_model(self, record: LoggedModelRecord) -> None:
@@ -181,8 +182,9 @@ def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
 
 
 def _write_texts(folder: Path, pairs: Sequence[Tag | Param]) -> None:
-    """One file a pair, in place of what was there."""
+    """One file a pair, in place of what was there. An empty folder stays: MLflow takes a run without it for none."""
     remove_tree(folder)
+    ensure_directory(folder)
     for pair in pairs:
         _write_new(folder, pair.key, pair.value.encode())
 
@@ -190,6 +192,7 @@ def _write_texts(folder: Path, pairs: Sequence[Tag | Param]) -> None:
 def _write_points(folder: Path, points: Iterable[Metric]) -> None:
     """One file a metric. Points come grouped by key; a key that comes again is appended to its file."""
     remove_tree(folder)
+    ensure_directory(folder)
     key, lines = "", [""]
     for point in points:
         if point.key != key or len(lines) > 10_000:
