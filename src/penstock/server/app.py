@@ -88,6 +88,10 @@ class TrackingApp:
     def _start(self, found: Found, request: Request) -> Awaitable[Any]:
         """The work, begun."""
         route = found.route
+        if route.decoder is not None and request.headers.get("content-type") == "application/json":
+            batch = route.decoder.batch(request.body)
+            if batch is not None:
+                return self._writer.submit(batch)
         given: Mapping[str, Any] = given_fields(route, request) if route.fields else {}
         values = (
             {**found.names, **read_fields(route.fields, given)} if found.names else read_fields(route.fields, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -128,11 +129,17 @@ def from_query(fields: tuple[Field, ...], query: Mapping[str, list[str]]) -> dic
     return {key: values if key.removesuffix("[]") in many else values[-1] for key, values in query.items()}
 
 
+@cache
+def _camel(name: str) -> str:
+    """``run_id`` -> ``runId``."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
 def _given(field: Field, given: Mapping[str, Any]) -> Any:
     value = given.get(field.wire)
     if "_" in field.wire and len(given) > 0:
-        head, *rest = field.wire.split("_")
-        camel = given.get(head + "".join(part.capitalize() for part in rest))
+        camel = given.get(_camel(field.wire))
         if camel is not None and value is not None:
             raise InvalidInput(f"The field '{field.wire}' is sent in two spellings.", fix="Send one of them.")
         value = camel if value is None else value

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from penstock.server.fields import Field
+from penstock.server.shapes import Decoder
 
 _PREFIXES = ("/api/", "/ajax-api/")
 
@@ -34,6 +35,7 @@ class Route(Struct, frozen=True, kw_only=True):
     work: Work = Work.READ
     bare: bool = False
     max_body_bytes: int = 32 << 20
+    decoder: Decoder | None = None
 
 
 class Found(Struct, frozen=True):

@@ -30,6 +30,9 @@ MAX_LOCATION_CHARS = 2048
 MAX_ALIAS_CHARS = 255
 MAX_MODEL_NAME_CHARS = 256
 MAX_DESCRIPTION_CHARS = 100_000
+MAX_DATASET_NAME_CHARS = 500
+MAX_DIGEST_CHARS = 36
+MAX_ID_CHARS = 256
 INT64 = 1 << 63
 
 _KEY = re.compile(r"[/\w.\- :]*")
@@ -92,6 +95,8 @@ def check_metric(metric: Metric, *, path: str = "") -> None:
         raise invalid_value(f"{prefix}timestamp", metric.timestamp_ms, reason)
     if not -INT64 <= metric.step < INT64:
         raise invalid_value(f"{prefix}step", metric.step, "Step must be a valid long (64-bit integer).")
+    check_length(f"{prefix}dataset_name", metric.dataset_name or "", MAX_DATASET_NAME_CHARS)
+    check_length(f"{prefix}dataset_digest", metric.dataset_digest or "", MAX_DIGEST_CHARS)
 
 
 def check_pair(pair: Param | Tag, *, path: str = "", limit: int = MAX_VALUE_CHARS) -> None:
@@ -108,12 +113,26 @@ def check_batch(metrics: Sequence[Metric], params: Sequence[Param], tags: Sequen
     _check_count("tags", len(tags), MAX_TAGS)
     _check_count("metrics, params, and tags", len(metrics) + len(params) + len(tags), MAX_ITEMS)
     for index, metric in enumerate(metrics):
-        check_metric(metric, path=f"metrics[{index}]")
+        if not _is_plain(metric):
+            check_metric(metric, path=f"metrics[{index}]")
     for index, param in enumerate(params):
         check_pair(param, path=f"params[{index}]")
     for index, tag in enumerate(tags):
         check_pair(tag, path=f"tags[{index}]")
-    _check_unique(params)
+    if len(params) > 1:
+        _check_unique(params)
+
+
+def _is_plain(metric: Metric) -> bool:
+    """Whether nothing about the point needs a closer look; a batch may hold a thousand."""
+    return (
+        metric.dataset_name is None
+        and metric.dataset_digest is None
+        and len(metric.key) <= MAX_KEY_CHARS
+        and _key_problem(metric.key) is None
+        and 0 <= metric.timestamp_ms < INT64
+        and -INT64 <= metric.step < INT64
+    )
 
 
 def _check_count(what: str, count: int, limit: int) -> None:
@@ -179,7 +198,12 @@ def check_dataset_inputs(inputs: Sequence[DatasetInput]) -> None:
     _check_count("datasets", len(inputs), MAX_DATASETS)
     for index, entry in enumerate(inputs):
         path = f"datasets[{index}].dataset"
-        for field, limit in (("name", 500), ("digest", 36), ("source", 65_535), ("source_type", 36)):
+        for field, limit in (
+            ("name", MAX_DATASET_NAME_CHARS),
+            ("digest", MAX_DIGEST_CHARS),
+            ("source", 65_535),
+            ("source_type", 36),
+        ):
             text = getattr(entry.dataset, field)
             if not text:
                 raise missing_value(f"{path}.{field}")

@@ -51,6 +51,8 @@ class LoggedModels(Part):
         chosen = name or new_run_name()
         limits.check_logged_model_name(chosen)
         limits.check_length("model_type", model_type or "", limits.MAX_MODEL_NAME_CHARS)
+        limits.check_length("source_run_id", source_run_id or "", limits.MAX_ID_CHARS)
+        limits.check_length("model_id", model_id or "", limits.MAX_ID_CHARS)
         _check_pairs(params, tags)
 
         def work(session: Session) -> LoggedModel:

@@ -179,7 +179,7 @@ def _translated(error: psycopg.Error) -> PenstockError:
         return _Lost(f"PostgreSQL undid the change: {text}.", fix="Try again.")
     if state.startswith("23"):
         return Conflict(f"The change collides with another one: {text}.", fix="Read again, then retry.")
-    if state.startswith("22") or isinstance(error, psycopg.DataError):
+    if state.startswith(("22", "54")) or isinstance(error, psycopg.DataError):
         return InvalidInput(f"PostgreSQL refused a value: {text}.", fix="Give a value it can store.")
     if state.startswith(("28", "42501")):
         return Forbidden(f"PostgreSQL refused: {text}.", fix="Check the user, the password and the rights in the URI.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
+from penstock.ground.entities import Metric
 from penstock.ground.errors import InvalidInput
-from penstock.ground.wire import to_wire
+from penstock.ground.wire import write_double
 from penstock.server.context import Context
 from penstock.server.fields import integer, text, texts
-from penstock.server.handlers.experiments import Answer, page_answer
+from penstock.server.handlers.experiments import Answer
 from penstock.server.routes import Route, reads
 from penstock.store.metrics import MAX_PAGE, STEPS
 
@@ -18,14 +21,31 @@ DEFAULT_SAMPLE = 2500
 
 def history(context: Context, *, run_id: str, key: str, limit: int, page_token: str | None) -> Answer:
     page = context.store.tracking.metric_history(run_id, key, limit=limit, page_token=page_token)
-    return page_answer("metrics", page)
+    answer: Answer = {"metrics": _points(page.items)} if page.items else {}
+    return answer | ({"next_page_token": page.next_page_token} if page.next_page_token else {})
+
+
+class _Point(Struct, frozen=True):
+    """A point of a history under its names on the wire; encoded as it is, for there may be a million."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+    run_id: str | None
+
+
+def _points(metrics: tuple[Metric, ...]) -> list[_Point]:
+    return [
+        _Point(point.key, write_double(point.value), point.timestamp_ms, point.step, point.run_id) for point in metrics
+    ]
 
 
 def bulk_history(context: Context, *, run_ids: tuple[str, ...], key: str, limit: int) -> Answer:
     _check_runs(run_ids)
     _check_limit(limit, MAX_BULK)
     points = context.store.tracking.bulk_history(run_ids, key, limit=limit)
-    return {"metrics": [to_wire(point) for point in points]}
+    return {"metrics": _points(points)}
 
 
 def sampled_history(
@@ -47,7 +67,7 @@ def sampled_history(
     if steps[0] > steps[1]:
         raise InvalidInput("end_step must be greater than start_step.", fix="Exchange them.")
     points = context.store.tracking.sampled_history(run_ids, key, steps=steps, wanted=limit)
-    return {"metrics": [to_wire(point) for point in points]} if points else {}
+    return {"metrics": _points(points)} if points else {}
 
 
 def _check_runs(run_ids: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from penstock.ground.errors import InvalidInput
 from penstock.ground.wire import to_wire
 from penstock.server.context import Context
 from penstock.server.fields import (
+    Field,
     choice,
     double,
     entities,
@@ -32,6 +33,7 @@ from penstock.server.fields import (
 )
 from penstock.server.handlers.experiments import Answer, page_answer
 from penstock.server.routes import Route, Work, reads, writes
+from penstock.server.shapes import Decoder, LogBatch, LogMetric, Shape
 from penstock.store.batches import RunBatch
 from penstock.store.part import TAG_USER
 
@@ -146,9 +148,15 @@ def _model_document(model_json: str) -> dict[str, Any]:
     return model
 
 
-def _batch(path: str, handler: Any, *fields: Any, max_body_bytes: int = 1 << 20) -> Route:
+def _batch(path: str, handler: Any, *fields: Field, shape: type[Shape] | None = None) -> Route:
     return Route(
-        method="POST", path=path, handler=handler, fields=fields, work=Work.BATCH, max_body_bytes=max_body_bytes
+        method="POST",
+        path=path,
+        handler=handler,
+        fields=fields,
+        work=Work.BATCH,
+        max_body_bytes=MAX_BATCH_BYTES,
+        decoder=Decoder(shape) if shape is not None else None,
     )
 
 
@@ -199,6 +207,7 @@ ROUTES: tuple[Route, ...] = (
         text("model_id"),
         text("dataset_name"),
         text("dataset_digest"),
+        shape=LogMetric,
     ),
     _batch(f"{BASE}/log-parameter", log_param, ID, KEY, text("value", default="")),
     _batch(f"{BASE}/set-tag", set_tag, ID, KEY, text("value", default="")),
@@ -209,7 +218,7 @@ ROUTES: tuple[Route, ...] = (
         metrics("metrics"),
         params("params"),
         tags("tags"),
-        max_body_bytes=MAX_BATCH_BYTES,
+        shape=LogBatch,
     ),
     writes(f"{BASE}/log-model", log_model, ID, text("model_json", required=True)),
     writes(f"{BASE}/log-inputs", log_inputs, ID, entities("datasets", DatasetInput), entities("models", ModelInput)),

@@ -41,6 +41,8 @@ class ModelVersions(Part):
         """The new version: its number is one more than any before, deleted ones included. Raises NotFound."""
         limits.check_length("source", source, limits.MAX_LOCATION_CHARS)
         limits.check_length("description", description, limits.MAX_DESCRIPTION_CHARS)
+        for path, text in (("run_id", run_id), ("model_id", model_id)):
+            limits.check_length(path, text or "", limits.MAX_ID_CHARS)
         check_tags(tags)
 
         def work(session: Session) -> ModelVersion:
