@@ -178,6 +178,16 @@ def test_a_cut_pull_goes_on_where_it_was(bad: BadTransport, image: Image, cache:
     assert ranges == [None, f"bytes={at}-"]
 
 
+def test_a_bad_line_carries_a_large_blob_as_long_as_it_carries_something(bad: BadTransport, tmp_path: Path) -> None:
+    large = make_image(tmp_path / "cache", model=os.urandom(6_000_000))
+    bad.spoil(f"GET .*{large.layers[1].digest}", cut(1_300_000), times=4)
+    with bad.client(attempts=1) as client:
+        client.push(large, PLACE)
+        pulled = client.pull(PLACE, cache=BlobCache(tmp_path / "pulled"), platform=AMD64)
+    assert content(pulled.layers[1]) == content(large.layers[1])
+    assert bad.count(f"GET .*{large.layers[1].digest}") == 5
+
+
 @pytest.mark.usefixtures("pushed")
 def test_a_pull_that_was_given_up_is_resumed_by_the_next(bad: BadTransport, image: Image, cache: BlobCache) -> None:
     layer = image.layers[1]
@@ -369,6 +379,30 @@ def test_an_upload_location_on_another_host_gets_no_credentials(bad: BadTranspor
     assert len(puts) == 3
     assert not any("Authorization" in request.headers for request in puts)
     assert all(b"_state=a%2Bb%3D%3D&digest=sha256%3A" in request.url.query for request in puts)
+
+
+def test_a_password_that_expires_is_asked_for_again(tmp_path: Path, image: Image) -> None:
+    """An ECR password lasts 12 hours; a keychain that fetches a new one carries a push over its end."""
+
+    class Keys:
+        asked = 0
+
+        def find(self, registry: str) -> Credentials | None:
+            self.asked += 1
+            return Credentials("AWS", f"password-{self.asked}")
+
+    def expiring(request: httpx.Request, following: Next) -> httpx.Response:
+        good = Credentials("AWS", f"password-{1 if len(bad.requests) < 8 else 2}").basic
+        if request.headers.get("Authorization") != good:
+            return answer(401, headers={"WWW-Authenticate": 'Basic realm="ecr"'})
+        return following(request)
+
+    bad = BadTransport(tmp_path / "registry")
+    bad.spoil("", expiring, times=999)
+    keys = Keys()
+    with bad.client(auth=keys) as client:
+        assert client.push(image, PLACE) == image.digest()
+    assert keys.asked == 2
 
 
 class TokenRegistry(BadTransport):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -160,7 +161,14 @@ class Download(Struct, frozen=True):
         return self._fetch_from(home, file)
 
     def _fetch_from(self, source: Repository, file: BinaryIO) -> None:
-        source.retry(lambda: self._attempt(source, file))
+        """Gives up only where a whole round of attempts brought next to nothing: a bad line may carry a large blob."""
+        while True:
+            before_bytes = file.seek(0, os.SEEK_END)
+            try:
+                return source.retry(lambda: self._attempt(source, file))
+            except PenstockError as error:
+                if not error.retryable or file.seek(0, os.SEEK_END) < before_bytes + CHUNK_BYTES:
+                    raise
 
     def _attempt(self, source: Repository, file: BinaryIO) -> None:
         """Fetches what is missing of the blob and checks the whole."""
