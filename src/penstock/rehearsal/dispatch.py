@@ -49,6 +49,12 @@ def destination_of(head: RequestHead) -> Destination:
     return Destination(_unsigned(head), "", region)
 
 
+def is_runtime(head: RequestHead) -> bool:
+    """Whether a request is surely an invocation, told without taking its signature apart."""
+    signature = head.headers.raw.get(b"authorization", b"")
+    return head.path.startswith("/endpoints/") and b"/s3/aws4_request" not in signature and not head.query
+
+
 def _own_path(path: str) -> str | None:
     if path in ("/v2", "/v2/") or path.startswith("/v2/"):
         return "registry"

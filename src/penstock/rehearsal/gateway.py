@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from penstock.ground.clock import Clock
 from penstock.ground.errors import PenstockError
-from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host
+from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host, is_runtime
 from penstock.rehearsal.neighbours import SERVICES
 from penstock.rehearsal.traffic.errors import endpoint_missing, error_response
 from penstock.rehearsal.traffic.invocations import MAX_BODY_BYTES, Invocations
@@ -27,6 +27,7 @@ from penstock.serving.http.types import Limits, Refused, Request, RequestHead, R
 LOG = logging.getLogger("penstock.rehearsal")
 _JSON_BYTES = 8 << 20
 _OBJECT_BYTES = 64 << 30
+_INVOCATION = Limits(MAX_BODY_BYTES + 1)
 Handlers = dict[str, Callable[[Call], dict[str, Any]]]
 
 
@@ -57,10 +58,10 @@ class Gateway:
 
     def limits(self, head: RequestHead) -> Limits:
         """Bodies of operations and invocations are small and whole; objects and layers are streamed."""
+        if is_runtime(head):
+            return _INVOCATION
         _refuse_foreign(head)
         service = destination_of(head).service
-        if service == "runtime":
-            return Limits(MAX_BODY_BYTES + 1)
         if service in ("s3", "registry"):
             return Limits(_OBJECT_BYTES, stream=True)
         return Limits(_JSON_BYTES)

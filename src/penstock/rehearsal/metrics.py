@@ -11,6 +11,8 @@ from penstock.rehearsal.neighbours import Neighbours
 
 NAMESPACE = "AWS/SageMaker"
 _MOST_VALUES = 500
+_MOST_WAITING = 20_000
+Dimensions = tuple[tuple[str, str], ...]
 
 
 class Metrics:
@@ -20,20 +22,28 @@ class Metrics:
         self._neighbours = neighbours
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str, tuple[tuple[str, str], ...], str, int], list[float]] = {}
+        self._waiting: dict[tuple[str, str, Dimensions, str, int], list[float]] = {}
+        self._invocations: list[tuple[str, Dimensions, int, int, float, float, int]] = []
 
-    def record(
-        self, region: str, dimensions: tuple[tuple[str, str], ...], values: dict[str, tuple[float, str]]
-    ) -> None:
+    def record(self, region: str, dimensions: Dimensions, values: dict[str, tuple[float, str]]) -> None:
         """Notes one value of each metric: name -> (value, unit)."""
-        second = self._clock.now_ms() // 1000
         with self._lock:
-            for name, (value, unit) in values.items():
-                self._waiting.setdefault((region, name, dimensions, unit, second), []).append(value)
+            self._note(region, dimensions, self._clock.now_ms() // 1000, values)
+
+    def record_invocation(
+        self, region: str, dimensions: Dimensions, *, status: int, model_us: float, overhead_us: float, instances: int
+    ) -> None:
+        """Notes one invocation; what it means in metrics is worked out when somebody looks."""
+        second = self._clock.now_ms() // 1000
+        self._invocations.append((region, dimensions, second, status, model_us, overhead_us, instances))
+        if len(self._invocations) >= _MOST_WAITING:
+            with self._lock:
+                self._digest()
 
     def flush(self) -> None:
         """Moves everything noted into CloudWatch."""
         with self._lock:
+            self._digest()
             waiting, self._waiting = self._waiting, {}
         for (region, name, dimensions, unit, second), values in waiting.items():
             datum = {
@@ -44,6 +54,18 @@ class Metrics:
                 **_content(values, unit),
             }
             self._neighbours.backend("monitoring", region).put_metric_data(NAMESPACE, [datum])
+
+    def _digest(self) -> None:
+        invocations, self._invocations = self._invocations, []
+        for region, dimensions, second, status, model_us, overhead_us, instances in invocations:
+            values = invocation_values(
+                status=status, model_us=model_us, overhead_us=overhead_us, instances=instances
+            )  # fmt: skip
+            self._note(region, dimensions, second, values)
+
+    def _note(self, region: str, dimensions: Dimensions, second: int, values: dict[str, tuple[float, str]]) -> None:
+        for name, (value, unit) in values.items():
+            self._waiting.setdefault((region, name, dimensions, unit, second), []).append(value)
 
 
 def _content(values: list[float], unit: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from penstock.rehearsal.logs import endpoint_group
-from penstock.rehearsal.metrics import Metrics, invocation_values
+from penstock.rehearsal.metrics import Metrics
 from penstock.rehearsal.traffic import errors
 from penstock.rehearsal.traffic.router import Route, Router, Target
 from penstock.rehearsal.traffic.upstream import Answer, NotListening, UpstreamFailed
@@ -28,9 +28,11 @@ SERVERLESS_BODY_BYTES = 4 << 20
 _PREFIX = "x-amzn-sagemaker-"
 _ATTRIBUTES = f"{_PREFIX}custom-attributes"
 # What a container sees of a caller's headers; everything SageMaker does not know is taken off.
-_FORWARDED = (
-    "content-type", "accept", _ATTRIBUTES, f"{_PREFIX}inference-id", f"{_PREFIX}session-id", f"{_PREFIX}target-model",
-)  # fmt: skip
+_FORWARDED = [
+    (name, name.encode())
+    for name in ("content-type", "accept", _ATTRIBUTES, f"{_PREFIX}inference-id", f"{_PREFIX}session-id",
+                 f"{_PREFIX}target-model")
+]  # fmt: skip
 # What a caller sees of a container's headers.
 _RETURNED = ("content-type", _ATTRIBUTES, f"{_PREFIX}new-session-id", f"{_PREFIX}closed-session-id")
 
@@ -147,13 +149,11 @@ class Invocations:
         return route, target
 
     def _record(self, router: Router, route: Route, status: int, started: float, called: float) -> None:
-        now = time.perf_counter()
-        values = invocation_values(
-            status=status, model_us=(now - called) * 1e6, overhead_us=(called - started) * 1e6,
+        self._metrics.record_invocation(
+            router.region, (("EndpointName", router.endpoint), ("VariantName", route.plan.name)), status=status,
+            model_us=(time.perf_counter() - called) * 1e6, overhead_us=(called - started) * 1e6,
             instances=len(route.instances),
         )  # fmt: skip
-        dimensions = (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
-        self._metrics.record(router.region, dimensions, values)
 
     def _failed(self, router: Router, route: Route, target: Target, status: int, said: str) -> AwsError:
         group = endpoint_group(router.endpoint)
@@ -165,8 +165,8 @@ class Invocations:
 
 def forwarded(request: Request) -> list[tuple[str, str]]:
     """The headers that the container gets."""
-    found = ((name, request.headers.get(name)) for name in _FORWARDED)
-    return [(name, value) for name, value in found if value is not None]
+    raw = request.headers.raw
+    return [(name, raw[key].decode("latin-1")) for name, key in _FORWARDED if key in raw]
 
 
 def returned(answer: Answer, route: Route, request_id: str) -> list[tuple[str, str]]:
