@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from penstock.ground.entities import Metric, Param, Tag
 from penstock.store.batches import RunBatch
@@ -22,8 +22,10 @@ class Shape(Protocol):
         """The batch, or None when something required is missing."""
 
 
-class _Point(Metric, frozen=True, kw_only=True, rename={"timestamp_ms": "timestamp"}):
+class _Point(Metric, frozen=True, kw_only=True):
     """A metric under its names on the wire."""
+
+    timestamp_ms: int = field(name="timestamp")
 
 
 class LogMetric(Struct):
