@@ -34,7 +34,9 @@ def aws_target(name: str, settings: Settings) -> SageMakerTarget:
 
 def local_target(settings: Settings, plane: PlaneInfo | None = None) -> SageMakerTarget:
     """The very same target, with the plane's URL and false keys."""
-    info = plane or start_plane(plane_dir(settings), cache_dir=settings.cache_dir, runner=settings.runner)
+    info = plane or start_plane(
+        plane_dir(settings), cache_dir=settings.cache_dir, runner=settings.runner, region=settings.region
+    )
     environment = plane_environment(info)
     boto = boto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],

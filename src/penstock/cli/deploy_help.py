@@ -1,13 +1,18 @@
-"""``penstock explain``."""
+"""``penstock explain`` and ``penstock doctor``."""
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from penstock.api.deployments_doctor import doctor as examine
 from penstock.api.deployments_explain import Explanation, explain_code
 from penstock.cli.command import command
-from penstock.cli.deploy_options import document
+from penstock.cli.deploy_options import document, where
 from penstock.cli.terminal import Terminal
+from penstock.deploy.doctor import Check, Subject, Verdict
+from penstock.ground.settings import Settings
 
 
 @command("explain")
@@ -21,3 +26,29 @@ def explain(terminal: Terminal, *, code: str) -> None:
 def _text(found: Explanation) -> str:
     rows = [("what", found.summary), ("cause", found.cause), ("do", found.advice), ("next", found.next_command)]
     return "\n".join([found.code, *(f"  {label:<6}{text}" for label, text in rows if text)])
+
+
+@command("doctor")
+@click.option("--role", help="An execution role that a deploy would use.")
+@click.option("--instance-type", default="ml.m5.large", show_default=True, help="For the quota.")
+@click.option("--bucket", help="A bucket that a deploy would use.")
+@where
+def doctor(
+    terminal: Terminal, *, role: str | None, instance_type: str, bucket: str | None, to: str, settings: Settings
+) -> None:
+    """Check credentials, region, role, permissions, bucket, registry, quota, clock, tracking and plane."""
+    subject = Subject(role=role, instance_type=instance_type, bucket=bucket)
+    found = examine(subject=subject, to=to, settings=settings)
+    terminal.emit(document("doctor", found) if terminal.output == "json" else found, text=_checks)
+    if any(one.verdict is Verdict.FAIL for one in found):
+        sys.exit(1)
+
+
+def _checks(found: tuple[Check, ...]) -> str:
+    marks = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL", Verdict.SKIP: "skip"}
+    lines = []
+    for one in found:
+        lines.append(f"{marks[one.verdict]}  {one.name:<17} {one.saw}")
+        if one.fix:
+            lines.append(f"{'':6}{'fix:':>17} {one.fix}")
+    return "\n".join(lines)

@@ -96,6 +96,13 @@ class AwsSession:
         """Where SageMaker is, as botocore resolved it."""
         return str(self.client("sagemaker").meta.endpoint_url)
 
+    def server_date(self) -> str | None:
+        """The server's own time, as its HTTP answer's Date header says it."""
+        with aws_errors("GetCallerIdentity"):
+            answer = self.client("sts").get_caller_identity()
+        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        return str(date) if date else None
+
     @property
     def credentials_origin(self) -> str:
         """Which of botocore's providers the credentials came from, or 'none'."""

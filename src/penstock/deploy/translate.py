@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 from msgspec import Struct
 
 from penstock.deploy.diagnose import diagnose
@@ -110,6 +111,10 @@ def aws_errors(operation: str) -> Iterator[None]:
     except (aws.ReadTimeoutError, aws.ConnectTimeoutError) as error:
         fix = "Run the same command again; what was made is found again, nothing is made twice."
         raise TimedOut(f"{operation}: no answer in time ({error}).", fix=fix) from error
+    except ResponseParserError as error:
+        raise Unavailable(
+            f"{operation}: what answered is not AWS, or it is failing.", fix="Check AWS_ENDPOINT_URL."
+        ) from error
     except aws.ParamValidationError as error:
         raise InvalidInput(f"{operation}: {error}", fix="Correct that setting.") from error
     except aws.BotoCoreError as error:
