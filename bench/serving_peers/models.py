@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from penstock.models.folder import read_model_folder
+from penstock.models.optimize.compile import optimize
 from penstock.models.pack import save_model
 from penstock.models.signature import infer_signature
 
@@ -55,6 +58,10 @@ def main() -> None:
     for name in sys.argv[2:]:
         if not (directory / name).exists():
             MAKERS[name](directory / name)
+        if name != "null" and not (directory / f"{name}-optimized").exists():
+            shutil.copytree(directory / name, directory / f"{name}-optimized")
+            verdict = optimize(read_model_folder(directory / f"{name}-optimized"))
+            print(f"{name}: compiled: {verdict.accepted} {verdict.reason or ''} up to {verdict.max_rows} rows")
 
 
 if __name__ == "__main__":

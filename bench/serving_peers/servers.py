@@ -43,6 +43,10 @@ def _ours(*flags: str) -> Callable[[Path, int, Path], tuple[list[str], dict[str,
     return command
 
 
+def _optimized(folder: Path, port: int, work: Path) -> tuple[list[str], dict[str, str]]:
+    return _ours()(folder.with_name(f"{folder.name}-optimized"), port, work)
+
+
 def _null_handler(_: Path, port: int, _work: Path) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, str(HERE / "null_handler.py"), str(port)], {}
 
@@ -93,6 +97,7 @@ def _as_v2(body: str) -> str:
 
 PENSTOCK = Server("penstock", _ours())
 UNBATCHED = Server("penstock, no batching", _ours("--batching", "off"))
+OPTIMIZED = Server("penstock --optimize", _optimized)
 NULL_HANDLER = Server("null handler", _null_handler)
 MLFLOW = Server("mlflow", _mlflow)
 FASTAPI = Server("fastapi by hand", _fastapi)

@@ -20,6 +20,7 @@ from penstock.cli.terminal import Terminal
 @click.option(
     "--batching/--no-batching", default=True, help="Predict for several requests at once where that is exact."
 )
+@click.option("--optimize", is_flag=True, help="Compile the model first; it is used only if proven equal.")
 @click.option("--batch-wait-ms", type=float, help="How long a request may wait for company; by default not at all.")
 @click.option("--request-timeout", type=float, help="Seconds until a request is given up with 504 (60).")
 @click.option("--log-sample", type=float, help="The share of requests that are logged with their predictions (0 to 1).")
@@ -30,6 +31,7 @@ def serve(
     port: int | None,
     workers: int,
     batching: bool,
+    optimize: bool,
     **options: float | str | None,
 ) -> None:
     """Serve MODEL over HTTP: a folder, runs:/..., models:/..., or name@alias.
@@ -38,7 +40,7 @@ def serve(
     """
     texts = {name: None if value is None else str(value) for name, value in options.items()}
     texts["batching"] = "on" if batching else "off"
-    code = serve_model(model, host=host, port=port, workers=workers, options=texts)
+    code = serve_model(model, host=host, port=port, workers=workers, optimize=optimize, options=texts)
     if code:
         terminal.note("The server ended.")
         sys.exit(code)

@@ -94,6 +94,7 @@ class Engine:
     def __init__(self, predictor: Predictor, limits: EngineLimits, metrics: Metrics) -> None:
         self._predictor = predictor
         self._limits = limits
+        self._batch_rows = min(limits.batch_rows, predictor.most_rows_together)
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Ticket] = deque()
@@ -193,7 +194,7 @@ class Engine:
         return batch
 
     def _goes_with(self, ticket: Ticket, first: Ticket, rows: int) -> bool:
-        if not self._batching or not ticket.rows or not first.rows or rows + ticket.rows > self._limits.batch_rows:
+        if not self._batching or not ticket.rows or not first.rows or rows + ticket.rows > self._batch_rows:
             return False
         mine, theirs = ticket.payload, first.payload
         assert mine is not None
@@ -252,6 +253,8 @@ class Engine:
         """The answers of one common prediction; None when it fails, for then each is asked alone."""
         payloads = [ticket.payload for ticket in batch if ticket.payload is not None]
         merged = Payload(joined([payload.rows for payload in payloads]), payloads[0].names)
+        if not self._predictor.may_go_together(merged.rows):
+            return None
         counts = [ticket.rows for ticket in batch]
         started = time.perf_counter()
         try:

@@ -8,8 +8,11 @@ import numpy as np
 
 from penstock.ground.errors import InvalidInput, ModelFailed
 from penstock.models.load import LoadedModel
+from penstock.models.optimize.predictor import OptimizedPredictor
 from penstock.models.schema import DataType
 from penstock.serving.payload import Payload
+
+MANY = 1 << 30
 
 
 class Predictor:
@@ -24,6 +27,20 @@ class Predictor:
         columns = inputs.columns if inputs is not None else ()
         all_double = bool(columns) and all(column.type is DataType.DOUBLE for column in columns)
         self._width = len(columns) if all_double and model.array_dtype == np.float64 else 0
+        predictor = model.predictor
+        self._verdict = predictor.verdict if isinstance(predictor, OptimizedPredictor) else None
+        self.most_rows_together = self._verdict.max_rows if self._verdict is not None else MANY
+        """The most rows of several requests that are still answered by the form that answers each alone."""
+
+    def may_go_together(self, rows: Any) -> bool:
+        """Whether none of these rows would be given to another form of the model than the rest."""
+        if self._verdict is None:
+            return True
+        try:
+            array = np.asarray(rows, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            return False
+        return bool(array.size and np.abs(array).max() <= self._verdict.limit)  # false for NaN
 
     def predict(self, payload: Payload) -> Any:
         """The model's answer, as its library gives it."""

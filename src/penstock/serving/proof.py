@@ -35,7 +35,10 @@ def batching_refused(predictor: Predictor) -> str | None:
 
 def _compared(predictor: Predictor, rows: list[Any], names: tuple[Any, ...] | None) -> str | None:
     lone = [predictor.predict(Payload([row], names)) for row in rows]
-    for size in SIZES:
+    sizes = [size for size in SIZES if size <= predictor.most_rows_together]
+    if not sizes:
+        return "its compiled form is only for single rows"
+    for size in sizes:
         chosen = [at % len(rows) for at in range(size)]
         together = predictor.predict(Payload(joined([[rows[at]] for at in chosen]), names))
         parts = split(together, [1] * size)
