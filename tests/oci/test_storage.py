@@ -19,7 +19,7 @@ import pytest
 
 from oci.images import AMD64, make_image
 from oci.serving import serving
-from penstock.ground.errors import Conflict, IntegrityError, NotFound, PenstockError
+from penstock.ground.errors import Conflict, IntegrityError, InvalidInput, NotFound, PenstockError
 from penstock.ground.files import sha256_of
 from penstock.oci.cache import BlobCache
 from penstock.oci.client import RegistryClient
@@ -87,6 +87,26 @@ def test_uploads_go_on_after_a_restart(tmp_path: Path) -> None:
     assert later.find_blob("a", digest_of(b"abcdef")) is not None
     with pytest.raises(NotFound):
         later.upload("a", upload.id)
+
+
+def test_no_name_leads_out_of_the_store(tmp_path: Path) -> None:
+    storage = RegistryStorage(tmp_path / "store")
+    image = make_image(tmp_path / "cache")
+    digest = put_image(storage, "a", image, tag="v1")
+    outside = f"../_manifests/{digest.removeprefix('sha256:')}"
+    for version in (outside, "..", "", "sha256:..", "sha256:" + "0" * 63, "a/b"):
+        assert storage.find_manifest("a", version) is None
+    for name in ("..", "../a", "a/../a", "A", "", "a/_tags", "/a", "a\n"):
+        with pytest.raises(InvalidInput, match="cannot name a repository"):
+            storage.find_manifest(name, "v1")
+    with pytest.raises(InvalidInput, match="cannot be a tag"):
+        storage.put_manifest("a", image.manifest(), media_type="", tag="../v1")
+    with pytest.raises(NotFound):
+        storage.delete_tag("a", outside)
+    for upload_id in ("..", "", "../uploads"):
+        with pytest.raises(NotFound):
+            storage.upload("a", upload_id)
+    assert check(storage) == 2
 
 
 def test_two_writers_of_one_upload_do_not_mix(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ What is written first is never pointed at before it is whole: bytes, then the li
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -22,10 +23,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from penstock.ground.errors import Conflict, NotFound
+from penstock.ground.errors import Conflict, InvalidInput, NotFound
 from penstock.ground.files import ensure_directory, locked, remove_tree, sha256_of, storage_errors, write_atomically
-from penstock.oci.digests import check_digest, digest_of, hex_of, mismatch
+from penstock.oci.digests import DIGEST, check_digest, digest_of, hex_of, mismatch
+from penstock.oci.reference import REPOSITORY, TAG
 from penstock.oci.types import Index, Manifest, RawManifest, decode_manifest
+
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class UploadSession(Struct, frozen=True):
@@ -87,7 +91,7 @@ class RegistryStorage:
         """An upload under way. Raises NotFound."""
         directory = self._uploads / upload_id
         with suppress(FileNotFoundError, NotADirectoryError):
-            if (directory / "repository").read_text() == repository:
+            if _UPLOAD_ID.fullmatch(upload_id) and (directory / "repository").read_text() == repository:
                 return UploadSession(upload_id, repository, (directory / "data").stat().st_size)
         raise NotFound(f"No upload {upload_id} is under way in {repository}.", fix="Start a new one.")
 
@@ -121,6 +125,10 @@ class RegistryStorage:
 
     def put_manifest(self, repository: str, content: bytes, *, media_type: str, tag: str | None = None) -> str:
         """Keeps a manifest or index, tags it, and gives its digest. Raises NotFound naming a blob that is not here."""
+        if tag is not None and not TAG.fullmatch(tag):
+            raise InvalidInput(
+                f"{tag[:200]!r} cannot be a tag.", fix="Use letters, digits, '_', '.' and '-'.")
+            )
         manifest = decode_manifest(content, media_type=media_type)
         digest = digest_of(content)
         root = self._repository(repository)
@@ -139,6 +147,8 @@ class RegistryStorage:
     def find_manifest(self, repository: str, version: str) -> RawManifest | None:
         """The manifest called ``version``, a digest or a tag."""
         root = self._repository(repository)
+        if not (TAG.fullmatch(version) or DIGEST.fullmatch(version)):
+            return None
         with suppress(FileNotFoundError):
             digest = version if ":" in version else (root / "_tags" / version).read_text()
             media_type = (root / "_manifests" / hex_of(digest)).read_text()
@@ -162,10 +172,9 @@ class RegistryStorage:
 
     def delete_tag(self, repository: str, tag: str) -> None:
         """Forgets the tag, not the manifest. Raises NotFound."""
-        try:
-            (self._repository(repository) / "_tags" / tag).unlink()
-        except FileNotFoundError:
-            raise NotFound(f"{repository} has no tag {tag}.") from None
+        if tag not in self.tags(repository):
+            raise NotFound(f"{repository} has no tag {tag}.")
+        (self._repository(repository) / "_tags" / tag).unlink(missing_ok=True)
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Forgets the manifest, every tag that points at it, and the blobs that only it needed. Raises NotFound."""
@@ -228,6 +237,11 @@ class RegistryStorage:
             (self._blobs / name).unlink(missing_ok=True)
 
     def _repository(self, repository: str) -> Path:
+        """The repository's directory. Raises InvalidInput for a name that no repository can have."""
+        if not REPOSITORY.fullmatch(repository):
+            raise InvalidInput(
+                f"{repository[:300]!r} cannot name a repository.", fix="Use lower case, like team/model."
+            )
         return self._repositories / repository
 
     def _touch(self, path: Path) -> None:
