@@ -126,9 +126,7 @@ class RegistryStorage:
     def put_manifest(self, repository: str, content: bytes, *, media_type: str, tag: str | None = None) -> str:
         """Keeps a manifest or index, tags it, and gives its digest. Raises NotFound naming a blob that is not here."""
         if tag is not None and not TAG.fullmatch(tag):
-            raise InvalidInput(
-                f"{tag[:200]!r} cannot be a tag.", fix="Use letters, digits, '_', '.' and '-'.")
-            )
+            raise InvalidInput(f"{tag[:200]!r} cannot be a tag.", fix="Use letters, digits, '_', '.' and '-'.")
         manifest = decode_manifest(content, media_type=media_type)
         digest = digest_of(content)
         root = self._repository(repository)
