@@ -9,8 +9,10 @@ from msgspec.structs import replace
 from deploy.samples import DIGEST, NOTHING, PACKAGE, REQUEST, applied, signs
 from penstock.deploy.plan import build_plan
 from penstock.deploy.request import (
+    Alarms,
     ArchiveSource,
     AsyncInference,
+    Autoscaling,
     Capture,
     ImageSource,
     Package,
@@ -208,3 +210,33 @@ def test_reserved_tags_are_refused() -> None:
 def test_a_package_without_an_image_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no image"):
         build_plan(replace(REQUEST, package=replace(PACKAGE, image=ImageSource())), NOTHING)
+
+
+def test_alarms_and_scaling_are_steps_of_their_own_and_watched_by_the_rollout() -> None:
+    scaled = (VariantRequest(autoscaling=Autoscaling(minimum=1, maximum=3)),)
+    request = replace(REQUEST, alarms=Alarms(latency_p99_ms=200), variants=scaled, rollout=Rollout(strategy="canary"))
+    first = build_plan(request, NOTHING)
+    kinds = [step.resource.kind.value for step in first.steps]
+    assert kinds[-5:] == ["config", "alarm", "alarm", "endpoint", "scaling"]
+    alarm = next(step for step in first.steps if step.resource.name == "penstock-iris-primary-p99")
+    assert (alarm.spec["Threshold"], alarm.spec["ExtendedStatistic"]) == (200_000, "p99")
+    there = replace(
+        applied(request, NOTHING),
+        alarms={step.resource.name: step.spec for step in first.steps if step.resource.kind.value == "alarm"},
+        scaling={step.resource.name: step.spec for step in first.steps if step.resource.kind.value == "scaling"},
+    )
+    assert not build_plan(request, there).changes
+    assert not build_plan(REQUEST, there).changes, "what is not mentioned stays"
+    moved = replace(request, package=OTHER)
+    update = next(step for step in build_plan(moved, there).steps if step.action.value == "change")
+    rollback = update.spec["DeploymentConfig"]["AutoRollbackConfiguration"]
+    alarmed = {one["AlarmName"].rpartition("-")[2] for one in rollback["Alarms"]}
+    assert alarmed == {"5xx", "p99"}
+        "penstock-iris-primary-5xx",
+        "penstock-iris-primary-p99",
+    }
+    wider = replace(request, variants=(VariantRequest(autoscaling=Autoscaling(maximum=5)),))
+    step = build_plan(wider, there).steps[-1]
+    assert [(change.before, change.after) for change in step.changes] == [("3", "5")]
+    with pytest.raises(InvalidInput, match="not possible"):
+        build_plan(replace(request, variants=(VariantRequest(autoscaling=Autoscaling(minimum=4, maximum=2)),)), there)

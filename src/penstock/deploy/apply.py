@@ -67,8 +67,12 @@ def apply(
     with ledger.locked(plan.name):
         try:
             for step in plan.steps:
-                _do(step, making, ledger)
+                if step.resource.kind is not Kind.SCALING:
+                    _do(step, making, ledger)
             found = _settle(plan, making, wait, timeout_s, probe)
+            for step in plan.steps:
+                if step.resource.kind is Kind.SCALING and wait:  # Only an endpoint in service can be scaled.
+                    _do(step, making, ledger)
         except PenstockError as error:
             ledger.record(plan.name, Event.FAILED, error=error.code, message=error.message[:500])
             if _is_final(error):

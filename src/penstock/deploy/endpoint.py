@@ -10,6 +10,7 @@ from penstock.deploy.observe import Observed
 from penstock.deploy.request import DeployRequest, Rollout
 from penstock.deploy.resources import Kind, Resource, prefix_of, tag_list
 from penstock.deploy.steps import Action, Change, Step, difference
+from penstock.deploy.watch import rollout_alarms
 
 BROKEN = {"Failed", "OutOfService"}
 
@@ -60,7 +61,11 @@ def _update(
     endpoint = observed.endpoint or {}
     resource = Resource(Kind.ENDPOINT, request.name)
     if config_name != endpoint["EndpointConfigName"]:
-        spec = {"EndpointConfigName": config_name, **_retained(request, observed), **rollout_spec(request.rollout)}
+        spec = {
+            "EndpointConfigName": config_name,
+            **_retained(request, observed),
+            **rollout_spec(request.rollout, rollout_alarms(request, observed)),
+        }
         changes: tuple[Change, ...] = (Change("EndpointConfigName", endpoint["EndpointConfigName"], config_name),)
         changes += difference(_meaning(observed.config or {}, observed.models), _meaning(config, models))
         return [Step(action=Action.CHANGE, resource=resource, spec=spec, changes=changes)]
@@ -99,13 +104,13 @@ def _retained(request: DeployRequest, observed: Observed) -> dict[str, Any]:
     return {**retained, "ExcludeRetainedVariantProperties": excluded} if excluded else retained
 
 
-def rollout_spec(rollout: Rollout | None) -> dict[str, Any]:
+def rollout_spec(rollout: Rollout | None, alarms: tuple[str, ...] = ()) -> dict[str, Any]:
     """UpdateEndpoint's DeploymentConfig for that rollout; nothing for none, which is SageMaker's all at once."""
     if rollout is None:
         return {}
     size = {"Type": "CAPACITY_PERCENT", "Value": rollout.step_percent}
-    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in rollout.alarms]}}
-    body: dict[str, Any] = rollback if rollout.alarms else {}
+    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms]}}
+    body: dict[str, Any] = rollback if alarms else {}
     if rollout.strategy == "rolling":
         body["RollingUpdatePolicy"] = {
             "MaximumBatchSize": size,

@@ -11,7 +11,15 @@ from penstock.deploy.bucket import bucket_region, split_url
 from penstock.deploy.prices import Price, find_prices
 from penstock.deploy.repository import future_uri, repository_uri
 from penstock.deploy.request import DEFAULT_INSTANCE_TYPE, DeployRequest
-from penstock.deploy.resources import DEPLOYMENT_TAG, archive_key, bucket_name, image_tag, prefix_of, role_name
+from penstock.deploy.resources import (
+    DEPLOYMENT_TAG,
+    alarm_prefix,
+    archive_key,
+    bucket_name,
+    image_tag,
+    prefix_of,
+    role_name,
+)
 from penstock.deploy.roles import find_role, get_role_arn
 from penstock.deploy.session import AwsSession
 
@@ -70,6 +78,8 @@ def observe(request: DeployRequest, aws: AwsSession) -> Observed:
             model_names=models.result(),
             config_names=configs.result(),
             prices=prices.result(),
+            alarms=_alarms(request, aws),
+            scaling=_scaling(request, aws),
             **hosting.result(),
             **_role(request, hosting.result().get("models", {}), aws),
             **storage.result(),
@@ -116,6 +126,35 @@ def _storage(request: DeployRequest, bucket: str, aws: AwsSession) -> dict[str, 
     if not wanted:
         return {}
     return {"bucket_region": bucket_region(aws, bucket), "archives": tuple(url for url in wanted if _object(aws, url))}
+
+
+def _alarms(request: DeployRequest, aws: AwsSession) -> dict[str, dict[str, Any]]:
+    """The deployment's alarms, when the request is about them."""
+    if request.alarms is None:
+        return {}
+    items = aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=alarm_prefix(request.name))
+    return {item["AlarmName"]: item for item in items}
+
+
+def _scaling(request: DeployRequest, aws: AwsSession) -> dict[str, dict[str, Any]]:
+    """Each scalable target of the deployment with its policy, when the request is about scaling."""
+    if all(variant.autoscaling is None for variant in request.variants):
+        return {}
+    service, where = "application-autoscaling", {"ServiceNamespace": "sagemaker"}
+    own = f"endpoint/{request.name}/"
+    targets = aws.pages(service, "describe_scalable_targets", "ScalableTargets", **where)
+    policies = {
+        item["ResourceId"]: item.get("TargetTrackingScalingPolicyConfiguration", {})
+        for item in aws.pages(service, "describe_scaling_policies", "ScalingPolicies", **where)
+    }
+    return {
+        item["ResourceId"]: {
+            "target": {key: item[key] for key in ("MinCapacity", "MaxCapacity")},
+            "policy": policies.get(item["ResourceId"], {}),
+        }
+        for item in targets
+        if item["ResourceId"].startswith(own)
+    }
 
 
 def _prices(request: DeployRequest, hosting: Future[dict[str, Any]], aws: AwsSession) -> dict[str, Price]:

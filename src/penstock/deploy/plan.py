@@ -22,6 +22,7 @@ from penstock.deploy.resources import (
 )
 from penstock.deploy.roles import execution_policy, trust_policy
 from penstock.deploy.steps import Plan, Step, step
+from penstock.deploy.watch import alarm_steps, scaling_steps
 from penstock.ground.errors import AlreadyExists, Conflict, InvalidInput
 
 BUSY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
@@ -45,7 +46,9 @@ def build_plan(request: DeployRequest, observed: Observed) -> Plan:
         *_archive_steps(request, observed),
         *(step(Kind.MODEL, name, name in observed.model_names, **body) for name, body in dict(models.values()).items()),
         step(Kind.CONFIG, config_name, config_name in observed.config_names, **config),
+        *alarm_steps(request, observed),
         *endpoint_steps(request, observed, config, config_name=config_name, models=dict(models.values()), tags=tags),
+        *scaling_steps(request, observed),
         *stale_steps(request, observed, config, config_name=config_name),
     ]
     return Plan(
