@@ -45,5 +45,5 @@ def test_a_flavors_own_functions_give_and_take_the_librarys_object(
 def test_a_model_that_cannot_be_saved_is_not_logged(tracking: str) -> None:
     with penstock.start_run() as run, pytest.raises(InvalidInput, match="No flavor takes"):
         penstock.log_model(object(), "nothing")
-    client = penstock.MlflowClient()
+    client = penstock.MlflowClient(tracking)
     assert list(client.search_logged_models([run.info.experiment_id])) == []

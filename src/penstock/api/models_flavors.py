@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.api import models
+from penstock.api.models_autolog import autolog
 from penstock.api.registering import ModelInfo
 from penstock.ground.errors import InvalidInput
 from penstock.models.document import PYTHON_FUNCTION
@@ -33,6 +34,10 @@ class FlavorFunctions(Struct, frozen=True):
     def load_model(self, model_uri: str | Path, **options: Any) -> Any:
         """The library's own object, not wrapped: an estimator, a booster, a module."""
         return models.load_model(model_uri, **options).predictor.native
+
+    def autolog(self, *, disable: bool = False, **options: Any) -> None:
+        """From now on this library's training is recorded; see ``penstock.autolog``."""
+        autolog(flavors=(self.flavor,), disable=disable, **options)
 
     def _model(self, model: Any, options: dict[str, Any]) -> Any:
         given = options.pop(self.argument, model)
