@@ -44,6 +44,9 @@ def test_definitions_objects_and_endpoints_come_back_on_the_same_port(own: Rehea
     assert back.told("kept")["greeting"] == "again"
     found = back.client("s3").get_object(Bucket="kept", Key="m")
     assert (found["Body"].read(), found["Metadata"], found["ContentType"]) == (b"beside", {"a": "b"}, "text/x")
+    trust = back.client("iam").get_role(RoleName="penstock-execution")["Role"]["AssumeRolePolicyDocument"]
+    assert trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    back.make_config("later")
     assert back.client("ecr").describe_images(repositoryName="tiny")["imageDetails"]
 
 

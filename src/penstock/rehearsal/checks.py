@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from penstock.ground.errors import PenstockError
@@ -23,15 +24,24 @@ _RUNNABLE = ("amd64", "arm64")
 
 
 class PlaneChecks:
-    """Checks against the plane's own registry, buckets and roles."""
+    """Checks against the plane's own registry, buckets and roles; ``ready`` brings a neighbour up to date."""
 
-    def __init__(self, *, storage: RegistryStorage, buckets: Buckets, neighbours: Neighbours) -> None:
+    def __init__(
+        self,
+        *,
+        storage: RegistryStorage,
+        buckets: Buckets,
+        neighbours: Neighbours,
+        ready: Callable[[str], object],
+    ) -> None:
+        self._ready = ready
         self._storage = storage
         self._buckets = buckets
         self._neighbours = neighbours
 
     def check_model(self, request: dict[str, Any], call: Call) -> None:
         """Raises AwsError as SageMaker would for this model."""
+        self._ready("iam")
         check_role(request["ExecutionRoleArn"], self._neighbours, call.account)
         for container in containers_of(request):
             self._check_image(container)

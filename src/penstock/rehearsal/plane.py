@@ -34,6 +34,7 @@ from penstock.rehearsal.logs import Logs
 from penstock.rehearsal.metrics import Metrics
 from penstock.rehearsal.neighbours import Neighbours
 from penstock.rehearsal.options import PlaneInfo, PlaneOptions
+from penstock.rehearsal.replay import KEPT, Replay
 from penstock.rehearsal.runner.container import started_at, sweep
 from penstock.rehearsal.runner.images import LayerShelf
 from penstock.rehearsal.runner.levels import choose_level
@@ -66,6 +67,7 @@ class Plane:
         self._storage = RegistryStorage(state / "registry")
         self._neighbours = Neighbours(options.account)
         self._buckets = Buckets(state / "s3", self._neighbours)
+        self._replay = Replay(state / "requests")
         self._metrics = Metrics(self._neighbours, clock=clock)
         self._logs = Logs(self._neighbours, clock=clock)
         self._alarms = CloudWatchAlarms(self._neighbours, self._metrics)
@@ -163,7 +165,10 @@ class Plane:
 
     def _make_gateway(self, host: str) -> Gateway:
         ecr = Ecr(journal=self._journal, storage=self._storage, host=host, password=self._password())
-        checks = PlaneChecks(storage=self._storage, buckets=self._buckets, neighbours=self._neighbours)
+        checks = PlaneChecks(
+            storage=self._storage, buckets=self._buckets, neighbours=self._neighbours,
+            ready=lambda service: self._replay.wrap(service, self._neighbours.app(service)),
+        )  # fmt: skip
         hosting = Hosting(journal=self._journal, checks=checks, wake=self._driver.wake, wake_job=self._batch.wake)
         registry = RegistryApp(
             self._storage,
@@ -187,7 +192,9 @@ class Plane:
     def _app(self, service: str, registry: WsgiApp) -> WsgiApp:
         if service == "registry":
             return registry
-        return self._buckets.app() if service == "s3" else self._neighbours.app(service)
+        if service == "s3":
+            return self._buckets.app()
+        return self._replay.wrap(service, self._neighbours.app(service))
 
     def _password(self) -> str:
         """The registry's password, the same over restarts."""
@@ -215,6 +222,9 @@ class Plane:
     def _warm_up(self) -> None:
         """Loads moto and finds the runner while nobody waits for either."""
         self._neighbours.load()
+        self._buckets.restore()
+        for service in KEPT:
+            self._replay.wrap(service, self._neighbours.app(service))
         self._choice.level()
 
     async def _keep_in_step(self) -> None:
