@@ -20,13 +20,15 @@ from penstock.ground.progress import SILENT, Progress
 from penstock.oci.auth import Anonymous, Keychain
 from penstock.oci.cache import BlobCache
 from penstock.oci.connection import BlobMissing, Connection, Retries
+from penstock.oci.download import Download
 from penstock.oci.image import MANIFEST_TYPE, Image
 from penstock.oci.parallel import run_all
 from penstock.oci.reference import DEFAULT_REGISTRY, Reference
 from penstock.oci.repository import Repository
 from penstock.oci.selection import choose_entry, image_of, single
-from penstock.oci.transfer import Download, Source, Tally, Upload, memory_source
+from penstock.oci.tally import Tally
 from penstock.oci.types import Format, Manifest, Platform, RawManifest
+from penstock.oci.upload import Source, Upload, memory_source
 
 STREAMS = 4
 _HUB_HOST = "registry-1.docker.io"
