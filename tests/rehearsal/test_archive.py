@@ -43,6 +43,7 @@ def test_a_good_archive_is_extracted_readable_by_all(tmp_path: Path) -> None:
         (archive({"a": b"x" * 100_000})[:-30], "not a gzipped tar"),
         (b"", "not a gzipped tar"),
     ],
+    ids=["traversal", "absolute", "symbolic link", "hard link", "pipe", "zip", "cut", "empty"],
 )
 def test_what_sagemaker_would_not_extract_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=said):
