@@ -232,9 +232,6 @@ def test_alarms_and_scaling_are_steps_of_their_own_and_watched_by_the_rollout() 
     rollback = update.spec["DeploymentConfig"]["AutoRollbackConfiguration"]
     alarmed = {one["AlarmName"].rpartition("-")[2] for one in rollback["Alarms"]}
     assert alarmed == {"5xx", "p99"}
-        "penstock-iris-primary-5xx",
-        "penstock-iris-primary-p99",
-    }
     wider = replace(request, variants=(VariantRequest(autoscaling=Autoscaling(maximum=5)),))
     step = build_plan(wider, there).steps[-1]
     assert [(change.before, change.after) for change in step.changes] == [("3", "5")]

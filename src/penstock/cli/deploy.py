@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from penstock.api.deployments import deploy as deploy_model
 from penstock.api.deployments import invocation_hints
@@ -39,12 +40,12 @@ def plan(
     detailed_exitcode: bool,
 ) -> None:
     """Show what `deploy` with the same arguments would do, what it costs and which permissions it needs."""
-    wanted = _wanted(name, file, flags)
+    found = wanted(name, file, flags)
     made = plan_model(
-        wanted.model,
-        name=wanted.name,
-        options=wanted.options,
-        to=wanted.to or to,
+        found.model,
+        name=found.name,
+        options=found.options,
+        to=destination(found, to),
         settings=settings,
         progress=terminal.progress,
     )
@@ -73,32 +74,37 @@ def deploy(
     timeout_s: float | None,
 ) -> None:
     """Build, push and serve MODEL: a folder, models:/name@alias, name@alias or runs:/id/path."""
-    wanted = _wanted(name, file, {**flags, "wait": wait, "timeout_s": timeout_s})
+    found = wanted(name, file, {**flags, "wait": wait, "timeout_s": timeout_s})
 
     def approve(made: Plan) -> None:
         terminal.note(_plan_text(made))
         if made.changes and not yes:
-            _ask(wanted.name)
+            _ask(found.name)
 
     try:
         made = deploy_model(
-            wanted.model,
-            name=wanted.name,
-            options=wanted.options,
-            to=wanted.to or to,
+            found.model,
+            name=found.name,
+            options=found.options,
+            to=destination(found, to),
             settings=settings,
             progress=terminal.progress,
             approve=approve,
         )
     except KeyboardInterrupt:
-        terminal.note(
-            f"Stopped. Nothing is lost: the same command goes on; `penstock delete {wanted.name}` removes it."
-        )
+        terminal.note(f"Stopped. Nothing is lost: the same command goes on; `penstock delete {found.name}` removes it.")
         raise
     terminal.emit(document("deployment", made) if terminal.output == "json" else made, text=_deployment_text)
 
 
-def _wanted(name: str | None, file: str | None, flags: dict[str, Any]) -> DeploymentSettings:
+def destination(found: DeploymentSettings, to: str) -> str:
+    """The target: the flag's if it was given, else the file's, else the flag's default."""
+    source = click.get_current_context().get_parameter_source("to")
+    return to if source is not ParameterSource.DEFAULT else found.to or to
+
+
+def wanted(name: str | None, file: str | None, flags: dict[str, Any]) -> DeploymentSettings:
+    """The settings of the deployment that the command line and the project file name, with a model."""
     found = deployment_settings(name, flags, file=Path(file) if file else None)
     if not found.model:
         raise InvalidInput("No model is named.", fix="Give MODEL, or `model = ...` in the project file.")

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Row] = {
     "expire": Row("penstock.cli.deploy_clean", "expire", "Clean", "List or delete deployments whose time is over."),
     "orphans": Row("penstock.cli.deploy_clean", "orphans", "Clean", "List or remove strays."),
     "plane": Row("penstock.cli.plane", "plane", "Start", "Run an embedded AWS on this machine."),
+    "eject": Row("penstock.cli.deploy_eject", "eject_plan", "Ship", "Print the plan as other tools' code."),
     "doctor": Row("penstock.cli.deploy_help", "doctor", "Help", "Check everything that a deploy depends on."),
     "explain": Row("penstock.cli.deploy_help", "explain", "Help", "Tell what a code means."),
     "runs": Row("penstock.cli.runs", "runs_command", "Look", "List runs with their metrics and params."),

@@ -16,6 +16,8 @@ from penstock.oci.auth import Basic
 from penstock.oci.client import RegistryClient
 from penstock.oci.reference import Reference
 
+REPOSITORY_SETTINGS: dict[str, Any] = {"imageScanningConfiguration": {"scanOnPush": True}}
+
 
 class RegistryLogin(Struct, frozen=True):
     """The way into the account's registry for 12 hours. ``host`` is the token's own proxy endpoint."""
@@ -53,7 +55,7 @@ class RepositoryKind:
     def make(self, making: Making, name: str, spec: dict[str, Any]) -> None:
         if repository_uri(making.aws, name) is None:
             making.aws.call("ecr", "create_repository", repositoryName=name, tags=tag_list({SHARED_TAG: "true"}),
-                            imageScanningConfiguration={"scanOnPush": True})  # fmt: skip
+                            **REPOSITORY_SETTINGS)  # fmt: skip
 
     def remove(self, making: Making, name: str) -> None:
         """Removes the repository if it is empty."""
