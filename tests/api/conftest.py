@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.api.active import chosen, end_run, open_runs
+from penstock.api.active import end_run, open_runs
+from penstock.api.chosen import chosen
 from penstock.api.connection import disconnect_all
 
 VARIABLES = (
@@ -24,9 +25,9 @@ def tracking(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """The state directory of an empty store, in force for the fluent functions."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    chosen.tracking_uri = chosen.registry_uri = chosen.experiment_id = None
+    chosen.reset()
     yield state_dir
     while open_runs():
         end_run()
     disconnect_all()
-    chosen.tracking_uri = chosen.registry_uri = chosen.experiment_id = None
+    chosen.reset()

@@ -57,6 +57,18 @@ def test_nan_and_infinities_survive() -> None:
     assert (metrics["up"], metrics["down"]) == (math.inf, -math.inf)
 
 
+def test_a_chosen_place_holds_for_clients_too(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'chosen.db'}"
+    mlflow.set_tracking_uri(uri)
+    assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == mlflow.MlflowClient().tracking_uri == uri
+    with mlflow.start_run() as run:
+        pass
+    assert mlflow.MlflowClient().get_run(run.info.run_id).info.status == "FINISHED"
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'registry.db'}")
+    mlflow.MlflowClient().create_registered_model("m")
+    assert mlflow.MlflowClient(uri, uri).search_registered_models() == []
+
+
 def test_nested_runs_know_their_parent() -> None:
     with mlflow.start_run() as parent:
         with pytest.raises(InvalidInput, match="nested=True"):

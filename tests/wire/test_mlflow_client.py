@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from peers import Peer, our_server, running_peer
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+import penstock
+from penstock.api.chosen import chosen
+from penstock.api.connection import disconnect_all
+from wire.peers import Peer, our_server, running_peer
 
 
 @pytest.fixture(scope="module")
@@ -367,3 +373,31 @@ def test_delete_and_restore(peer: Peer, experiment: str) -> None:
         client.set_experiment_tag(exp, "k", "v")
         assert client.get_experiment(exp).tags == {"k": "v"}
     """, name=experiment)  # fmt: skip
+
+
+def test_a_model_that_penstock_logged_is_loaded_by_mlflow(peer: Peer, server: str, state_dir: Path) -> None:
+    """Issue clause: what we write, others read, by every URI form and through our server."""
+    name = f"ours-{'-'.join(map(str, peer.version))}"
+    features, target = load_iris(return_X_y=True, as_frame=True)
+    model = LogisticRegression(max_iter=500).fit(features, target)
+    penstock.set_tracking_uri(server)
+    try:
+        with penstock.start_run() as run:
+            penstock.log_model(model, "model", registered_model_name=name, input_example=features.head(2))
+        penstock.set_registered_model_alias(name, "champion", 1)
+    finally:
+        chosen.reset()
+        disconnect_all()
+    got = peer.run(
+        """
+        import numpy
+        from sklearn.datasets import load_iris
+        X = load_iris(return_X_y=True, as_frame=True)[0]
+        uris = [f"models:/{name}/1", f"models:/{name}@champion"]
+        uris += [f"runs:/{run_id}/model"] if int(mlflow.__version__[0]) >= 3 else []
+        result = [numpy.asarray(mlflow.pyfunc.load_model(uri).predict(X)).tolist() for uri in uris]
+        """,
+        name=name,
+        run_id=run.info.run_id,
+    )
+    assert all(each == model.predict(features).tolist() for each in got)

@@ -8,6 +8,7 @@ import sys
 import threading
 from types import TracebackType
 
+from penstock.api.chosen import chosen
 from penstock.api.client import MlflowClient
 from penstock.api.views import ExperimentView, RunView
 from penstock.ground.errors import InvalidInput, NotFound
@@ -32,21 +33,12 @@ class _Stack(threading.local):
         self.last: str | None = None
 
 
-class _Chosen:
-    """What set_tracking_uri, set_registry_uri and set_experiment chose, for the whole process."""
-
-    tracking_uri: str | None = None
-    registry_uri: str | None = None
-    experiment_id: str | None = None
-
-
 _stack = _Stack()
-chosen = _Chosen()
 
 
 def client() -> MlflowClient:
-    """A client for the places chosen."""
-    return MlflowClient(chosen.tracking_uri, chosen.registry_uri)
+    """A client for the places in force."""
+    return MlflowClient()
 
 
 def open_runs() -> list[ActiveRun]:

@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from penstock.api.backend import open_backend
+from penstock.api.chosen import chosen
 from penstock.api.recording.recorder import Recorder
 from penstock.api.recording.spool import new_spool
 from penstock.artifacts.open import open_artifacts
@@ -59,12 +60,15 @@ class Connection:
 _lock = threading.Lock()
 _open: dict[str, Connection] = {}
 # Logging a metric takes microseconds; reading the project file takes a thousand times that.
-_VARIABLES = ("PENSTOCK_TRACKING_URI", "MLFLOW_TRACKING_URI", "PENSTOCK_STATE_DIR", "XDG_STATE_HOME", "HOME")
-_defaults: dict[tuple[str | None, ...], str] = {}
+_VARIABLES = (
+    "PENSTOCK_TRACKING_URI", "MLFLOW_TRACKING_URI", "PENSTOCK_REGISTRY_URI", "MLFLOW_REGISTRY_URI",
+    "PENSTOCK_STATE_DIR", "XDG_STATE_HOME", "HOME",
+)  # fmt: skip
+_seen_settings: dict[tuple[str | None, ...], Settings] = {}
 
 
 def connect(uri: str | None = None) -> Connection:
-    """The process's connection to ``uri`` (by default the setting's), opened on first use."""
+    """The process's connection to ``uri`` (by default to the one in force), opened on first use."""
     wanted = uri or default_uri()
     found = _open.get(wanted)
     if found is not None:
@@ -76,11 +80,21 @@ def connect(uri: str | None = None) -> Connection:
 
 
 def default_uri() -> str:
-    """The setting ``tracking_uri``, read anew only when a variable that it may come from has changed."""
+    """The tracking store in force: chosen in this process, else the setting's."""
+    return chosen.tracking_uri or _settings().tracking_uri
+
+
+def registry_uri() -> str | None:
+    """The model registry in force, where it is not the tracking store."""
+    return chosen.registry_uri or _settings().registry_uri
+
+
+def _settings() -> Settings:
+    """The settings, read anew only when a variable that these URIs may come from has changed."""
     seen = tuple(os.environ.get(variable) for variable in _VARIABLES)
-    if seen not in _defaults:
-        _defaults[seen] = load_settings().tracking_uri
-    return _defaults[seen]
+    if seen not in _seen_settings:
+        _seen_settings[seen] = load_settings()
+    return _seen_settings[seen]
 
 
 def disconnect_all() -> None:

@@ -11,9 +11,13 @@ from msgspec import Struct
 from penstock.api.active import client
 from penstock.api.resolve import find_model
 from penstock.api.running import run_in_force
-from penstock.api.views import LoggedModelView, ModelVersionView, RegisteredModelView
+from penstock.api.views import LoggedModelView, ModelVersionView, RegisteredModelView, RunView
+from penstock.ground.clock import SYSTEM_CLOCK
 from penstock.ground.entities import LoggedModelStatus, ModelOutput
-from penstock.ground.errors import AlreadyExists
+from penstock.ground.errors import AlreadyExists, NotFound
+from penstock.ground.names import new_model_id
+
+RUN_ARTIFACT = "RUN_ARTIFACT"
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
@@ -56,8 +60,31 @@ def start_model(
 ) -> LoggedModelView:
     """A new logged model of the run, PENDING, whose id a folder can be written with before ``finish_model``."""
     run = client().get_run(run_in_force(run_id))
-    return client().create_logged_model(
-        run.info.experiment_id, name, run.info.run_id, tags=tags, params=params, model_type=model_type
+    try:
+        return client().create_logged_model(
+            run.info.experiment_id, name, run.info.run_id, tags=tags, params=params, model_type=model_type
+        )
+    except NotFound:
+        return _run_artifact(run, name, model_type)
+
+
+def _run_artifact(run: RunView, name: str, model_type: str | None) -> LoggedModelView:
+    """What stands in for a logged model at a 2.x server, which knows none: a folder of the run's artifacts."""
+    now_ms = SYSTEM_CLOCK.now_ms()
+    return LoggedModelView(
+        model_id=new_model_id(),
+        experiment_id=run.info.experiment_id,
+        name=name,
+        artifact_location=f"{run.info.artifact_uri}/{name}",
+        creation_timestamp=now_ms,
+        last_updated_timestamp=now_ms,
+        model_type=model_type,
+        source_run_id=run.info.run_id,
+        status=RUN_ARTIFACT,
+        status_message=None,
+        tags={},
+        params={},
+        metrics=(),
     )
 
 
@@ -65,23 +92,32 @@ def finish_model(
     model: LoggedModelView, folder: Path, *, registered_model_name: str | None = None, step: int = 0
 ) -> ModelInfo:
     """The logged model with its files, READY, linked to its run, and registered if a name is given."""
-    try:
-        client().log_model_artifacts(model.model_id, folder)
-    except BaseException:
-        client().finalize_logged_model(model.model_id, LoggedModelStatus.UPLOAD_FAILED)
-        raise
     run_id = str(model.source_run_id)
-    client().log_outputs(run_id, [ModelOutput(model_id=model.model_id, step=step)])
-    client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    version = register_model(model.model_uri, registered_model_name) if registered_model_name else None
+    if model.status == RUN_ARTIFACT:
+        client().log_artifacts(run_id, folder, model.name)
+        uri = f"runs:/{run_id}/{model.name}"
+    else:
+        _upload(model, folder)
+        client().log_outputs(run_id, [ModelOutput(model_id=model.model_id, step=step)])
+        client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        uri = model.model_uri
+    version = register_model(uri, registered_model_name) if registered_model_name else None
     return ModelInfo(
         model_id=model.model_id,
-        model_uri=model.model_uri,
+        model_uri=uri,
         artifact_uri=model.artifact_location,
         run_id=run_id,
         name=model.name,
         registered_version=int(version.version) if version else None,
     )
+
+
+def _upload(model: LoggedModelView, folder: Path) -> None:
+    try:
+        client().log_model_artifacts(model.model_id, folder)
+    except BaseException:
+        client().finalize_logged_model(model.model_id, LoggedModelStatus.UPLOAD_FAILED)
+        raise
 
 
 def register_model(

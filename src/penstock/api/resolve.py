@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from penstock.api.active import client
 from penstock.api.connection import connect
-from penstock.api.views import RegisteredModelView
+from penstock.api.views import LoggedModelView, RegisteredModelView, RunView
 from penstock.api.watching import watcher
 from penstock.artifacts.local import folder_of
 from penstock.artifacts.paths import artifact_path
@@ -70,17 +71,21 @@ def _of_run(uri: str) -> ResolvedModel:
     below = f"{run.info.artifact_uri}/{artifact_path(path)}"
     if connect(client().tracking_uri).artifacts(run.info.artifact_uri).find(f"{path}/MLmodel") is not None:
         return ResolvedModel(artifact_uri=below, run_id=run_id)
-    for model in client().search_logged_models(
-        [run.info.experiment_id], filter_string=f"name = '{path}' AND source_run_id = '{run_id}'"
-    ):
-        return ResolvedModel(artifact_uri=model.artifact_location, run_id=run_id, model_id=model.model_id)
-    known = [
-        model.name
-        for model in client().search_logged_models(
-            [run.info.experiment_id], filter_string=f"source_run_id = '{run_id}'"
-        )
-    ]
+    models = _models_of(run)
+    for model in models:
+        if model.name == path:
+            return ResolvedModel(artifact_uri=model.artifact_location, run_id=run_id, model_id=model.model_id)
+    known = [model.name for model in models]
     raise NotFound(f"The run {run_id} has no model {path!r}.{near(path, known)}", fix="Check the name.")
+
+
+def _models_of(run: RunView) -> list[LoggedModelView]:
+    """The run's logged models; a 2.x server knows none."""
+    with suppress(NotFound):
+        return client().search_logged_models(
+            [run.info.experiment_id], filter_string=f"source_run_id = '{run.info.run_id}'", max_results=1000
+        )
+    return []
 
 
 def _of_registry(uri: str) -> ResolvedModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.api.active import chosen, client, current_experiment_id
+from penstock.api.active import client, current_experiment_id
 from penstock.api.connection import connect
 from penstock.api.frames import runs_frame
 from penstock.api.paging import every
@@ -59,7 +59,7 @@ def search_experiments(
     order_by: list[str] | None = None,
 ) -> list[ExperimentView]:
     """All experiments that match, newest first unless ``order_by`` says otherwise."""
-    tracking = connect(chosen.tracking_uri).tracking
+    tracking = connect().tracking
     found = every(
         lambda size, token: tracking.search_experiments(
             filter=filter_string or "",
@@ -107,7 +107,7 @@ def search_runs(
     if output_format not in (None, "pandas", "list"):
         raise InvalidInput(f"{output_format!r} is not an output format.", fix="Use 'pandas' or 'list'.")
     ids = _experiments(experiment_ids, experiment_names, all_of_them=search_all_experiments)
-    tracking = connect(chosen.tracking_uri).tracking
+    tracking = connect().tracking
     found = every(
         lambda size, token: tracking.search_runs(
             ids,

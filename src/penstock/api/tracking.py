@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.api.active import active_only, chosen, client, ensure_experiment
-from penstock.api.connection import connect
+from penstock.api.active import active_only, client, ensure_experiment
+from penstock.api.chosen import chosen
+from penstock.api.connection import connect, default_uri, registry_uri
 from penstock.api.data import dataset_input
 from penstock.api.registering import ModelInfo, log_model_folder
 from penstock.api.running import run_in_force
@@ -31,7 +32,7 @@ def set_tracking_uri(uri: str | Path) -> None:
 
 def get_tracking_uri() -> str:
     """The tracking store in force."""
-    return chosen.tracking_uri or load_settings().tracking_uri
+    return default_uri()
 
 
 def is_tracking_uri_set() -> bool:
@@ -46,7 +47,7 @@ def set_registry_uri(uri: str) -> None:
 
 def get_registry_uri() -> str:
     """The model registry in force."""
-    return chosen.registry_uri or load_settings().registry_uri or get_tracking_uri()
+    return registry_uri() or default_uri()
 
 
 def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> ExperimentView:
@@ -143,4 +144,4 @@ def log_inputs(
 
 def flush() -> None:
     """Returns once everything logged so far is kept. Raises what the store refused."""
-    connect(chosen.tracking_uri).recorder.flush()
+    connect().recorder.flush()

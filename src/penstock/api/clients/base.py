@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.api.connection import Connection, connect
+from penstock.api.connection import Connection, connect, registry_uri
 
 
 class ClientPart:
@@ -18,7 +18,7 @@ class ClientPart:
 
     @property
     def _registry_connection(self) -> Connection:
-        return connect(self._given[1] or self._given[0])
+        return connect(self._given[1] or self._given[0] or registry_uri())
 
     @property
     def tracking_uri(self) -> str:
