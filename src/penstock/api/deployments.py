@@ -7,10 +7,12 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.api.deployments_model import ModelSource, open_model
 from penstock.api.deployments_package import Packed, pack
 from penstock.api.deployments_probe import example_probe
+from penstock.api.deployments_rehearse import was_rehearsed
 from penstock.api.deployments_target import SAGEMAKER, target_of
 from penstock.deploy.apply import Deployment
 from penstock.deploy.delete import DeletionReport
@@ -26,6 +28,8 @@ from penstock.ground.errors import InvalidInput, NotFound
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
 from penstock.images.build import BuiltImage
+
+_UNREHEARSED = "This image and model were never rehearsed here: `penstock rehearse MODEL` tries them for nothing."
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -98,6 +102,8 @@ def prepare(
     request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms())
     with progress.phase("Plan"):
         made = target.plan(request)
+    if made.changes and not was_rehearsed(packed, settings):
+        made = replace(made, warnings=(*made.warnings, _UNREHEARSED))
     return Prepared(plan=made, packed=packed, model=source, options=how)
 
 

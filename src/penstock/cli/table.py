@@ -23,6 +23,7 @@ COMMANDS: dict[str, Row] = {
     "push": Row("penstock.cli.images", "push", "Ship", "Push an image to a registry."),
     "pull": Row("penstock.cli.images", "pull", "Ship", "Pull an image and keep it here."),
     "images": Row("penstock.cli.images", "images", "Look", "List, show, compare and prune images."),
+    "rehearse": Row("penstock.cli.deploy_rehearse", "rehearse", "Ship", "Try a deploy on the embedded plane."),
     "plan": Row("penstock.cli.deploy", "plan", "Ship", "Show what a deploy would do, cost and need."),
     "deploy": Row("penstock.cli.deploy", "deploy", "Ship", "Build, push and serve a model."),
     "traffic": Row("penstock.cli.deploy_steer", "traffic", "Ship", "Share traffic among variants."),
