@@ -85,6 +85,13 @@ def running_peer(python: Path, folder: Path, **environment: str) -> Iterator[Pee
 @contextmanager
 def our_server(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
     """The URL of a Penstock server whose store and artifacts are below ``folder``."""
+    with server_process(folder, *options, port=port) as (url, _):
+        yield url
+
+
+@contextmanager
+def server_process(folder: Path, *options: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The same with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         str(Path(sys.executable).with_name("penstock")), "server", "--port", str(port),
@@ -97,7 +104,7 @@ def our_server(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
         line = process.stderr.readline()
         found = re.search(r"http://\S+?:\d+", line)
         assert found, line + process.stderr.read()
-        yield found.group()
+        yield found.group(), process
     finally:
         process.terminate()
         process.wait(40)

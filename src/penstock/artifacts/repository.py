@@ -15,6 +15,8 @@ from penstock.ground.files import inside, sha256_of
 from penstock.ground.progress import SILENT, Phase, Progress
 
 _ATTEMPTS = 3
+# From this size on, asking whether a file is there already costs less than sending it again.
+_LARGE_BYTES = 8 << 20
 
 
 class ArtifactRepository:
@@ -63,7 +65,7 @@ class ArtifactRepository:
             self._send(local, _file_path(path), phase)
 
     def upload_tree(self, local_dir: Path, path: str = "", *, progress: Progress = SILENT) -> None:
-        """Keeps every file below ``local_dir`` under ``path``. A file already there with the same content is left."""
+        """Keeps every file below ``local_dir`` under ``path``; large ones that are there already are not sent again."""
         if not local_dir.is_dir():
             raise NotFound(f"There is no folder {local_dir} to upload.", fix="Check the path.")
         with progress.phase(f"Uploading {local_dir.name}") as phase:
@@ -73,6 +75,8 @@ class ArtifactRepository:
 
     def _send(self, local: Path, path: str, phase: Phase) -> None:
         size, digest = local.stat().st_size, sha256_of(local)
+        if size >= _LARGE_BYTES and self._holds(path, size, digest):
+            return
         for attempt in range(_ATTEMPTS):
             with local.open("rb") as file:
                 watched = WatchedReader(file, lambda passed: phase.advance(passed, size))
@@ -83,6 +87,14 @@ class ArtifactRepository:
                         raise
                 else:
                     return
+
+    def _holds(self, path: str, size_bytes: int, sha256: str) -> bool:
+        """Whether an earlier upload, perhaps of a tree that was interrupted, left exactly this file."""
+        info = self._storage.find(path)
+        if info is None or info.size_bytes != size_bytes:
+            return False
+        with self._storage.open(path) as reading:
+            return reading.sha256 == sha256
 
     def download(self, path: str, local: Path, *, progress: Progress = SILENT) -> Path:
         """``local``, now holding the file or the tree ``path``; an interrupted download goes on where it stopped."""
