@@ -160,6 +160,12 @@ class Bench:
         self.podman("load", "--input", str(self.home / "base.tar"))
         return context
 
+    def close(self) -> None:
+        """Lets go of what the engine keeps mounted over its storage."""
+        for part in ("root", "run"):
+            for path in (self.home / part / "overlay", self.home / part):
+                subprocess.run(["umount", "--recursive", str(path)], check=False, capture_output=True)
+
     def podman(self, *arguments: str) -> Cost:
         return run([*self._podman, *arguments])
 
@@ -259,6 +265,7 @@ print(time.perf_counter() - began)
 
 
 def push(bench: Bench) -> None:
+    bench.podman_build(compiled=True, fresh=False)
     with registry(bench.home) as host:
         command = [sys.executable, "-c", PUSH, str(bench.model), str(bench.cache), f"{host}/ours:iris"]
         there = ["push", "--tls-verify=false", "localhost/bench:iris", f"{host}/theirs:iris"]
@@ -304,8 +311,10 @@ def mlflow_bytes(bench: Bench) -> int:
     return debs + wheels
 
 
-def start(bench: Bench, peer: str | None) -> None:
-    """From exec to the first 200 of /ping, in the image's own root; and MLflow's server on the same model."""
+def start(bench: Bench, peer: str) -> None:
+    """From exec to the first 200 of /ping, in the image's own root; and MLflow's server on the same model. For root."""
+    if os.geteuid() != 0:
+        return
     root = bench.home / "rootfs"
     unpack_image(bench.built.image, root)
     subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=False, capture_output=True)
@@ -328,8 +337,17 @@ def start(bench: Bench, peer: str | None) -> None:
         "s",
         "<= 1.3",
     )
-    if peer:
-        serve = [peer, "-m", "mlflow", "models", "serve", "-m", str(bench.model), "--env-manager=local"]
+    if Path(peer).exists():
+        serve = [
+            str(Path(peer).absolute()),
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            str(bench.model),
+            "--env-manager=local",
+        ]
         theirs = [ping(lambda port: [*serve, "-p", str(port)]) for _ in range(bench.rounds)]
         show(
             "start to first /ping 200, beside mlflow's",
@@ -343,8 +361,14 @@ def start(bench: Bench, peer: str | None) -> None:
 def ping(command: Callable[[int], list[str]]) -> float:
     port = free_port()
     began = time.perf_counter()
+    arguments = command(port)
+    beside = f"{Path(arguments[0]).parent}:{os.environ['PATH']}"  # mlflow looks for uvicorn there
     process = subprocess.Popen(
-        command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "PATH": beside},
     )
     try:
         until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).status == 200)
@@ -373,6 +397,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 def large(home: Path, size_gb: int) -> None:
     """The peak memory of laying out wheels of a gigabyte each."""
+    if not size_gb:
+        return
     folder = home / "large"
     folder.mkdir()
     for number in range(size_gb):
@@ -424,16 +450,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large-gb", type=int, default=0, help="also lay out this many gigabytes of wheels")
     parser.add_argument("--peer", default=".venvs/mlflow/bin/python", help="an interpreter that has mlflow")
+    parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be given several times")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-images-") as folder:
         bench = Bench(Path(folder), options.rounds)
         print(f"{'':44}{'ours':>10}{'peer':>10}      {'ratio':>7}  target")
-        for part in (cold, shared, rebuild, push, sizes):
-            part(bench)
-        if os.geteuid() == 0:
-            start(bench, options.peer if Path(options.peer).exists() else None)
-        if options.large_gb:
-            large(Path(folder), options.large_gb)
+        try:
+            for name in options.only or PARTS:
+                PARTS[name](bench, options)
+        finally:
+            bench.close()
+
+
+PARTS: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
+    "cold": lambda bench, _: cold(bench),
+    "shared": lambda bench, _: shared(bench),
+    "rebuild": lambda bench, _: rebuild(bench),
+    "push": lambda bench, _: push(bench),
+    "size": lambda bench, _: sizes(bench),
+    "start": lambda bench, options: start(bench, options.peer),
+    "large": lambda bench, options: large(bench.home, options.large_gb),
+}
 
 
 if __name__ == "__main__":
