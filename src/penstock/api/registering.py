@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from penstock.api.active import client
+from penstock.api.active import client, current_experiment_id
 from penstock.api.resolve import find_model
 from penstock.api.running import run_in_force
 from penstock.api.views import LoggedModelView, ModelVersionView, RegisteredModelView, RunView
@@ -155,3 +155,20 @@ def search_model_versions(
 ) -> list[ModelVersionView]:
     """The versions that match, the latest changed first unless ``order_by`` says otherwise."""
     return list(client().search_model_versions(filter_string, max_results or 10_000, order_by))
+
+
+def get_logged_model(model_id: str) -> LoggedModelView:
+    """The logged model. Raises NotFound."""
+    return client().get_logged_model(model_id)
+
+
+def search_logged_models(
+    experiment_ids: list[str] | None = None,
+    filter_string: str | None = None,
+    datasets: list[dict[str, str]] | None = None,
+    max_results: int | None = None,
+    order_by: list[dict[str, Any]] | None = None,
+) -> list[LoggedModelView]:
+    """The logged models that match, in the experiment in force unless others are named."""
+    ids = experiment_ids or [current_experiment_id()]
+    return list(client().search_logged_models(ids, filter_string, datasets, max_results, order_by))

@@ -18,6 +18,7 @@ from penstock.api.running import run_in_force
 from penstock.api.values import metrics_of, params_of, tags_of
 from penstock.api.views import ExperimentView
 from penstock.ground.clock import SYSTEM_CLOCK
+from penstock.ground.entities import ModelOutput
 from penstock.ground.errors import InvalidInput
 from penstock.ground.settings import load_settings
 
@@ -142,6 +143,16 @@ def log_inputs(
     client().log_inputs(run_in_force(), datasets=inputs, models=list(models or ()))
 
 
+def log_outputs(models: Iterable[ModelOutput]) -> None:
+    """Links logged models to the open run as what it made."""
+    client().log_outputs(run_in_force(), list(models))
+
+
 def flush() -> None:
     """Returns once everything logged so far is kept. Raises what the store refused."""
     connect().recorder.flush()
+
+
+def flush_async_logging() -> None:
+    """MLflow's name of ``flush``."""
+    flush()
