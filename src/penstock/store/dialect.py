@@ -8,6 +8,7 @@ SQL is written once, with ``:name`` parameters and these macros, and each databa
     {in ints:x} {in texts:x}    after a column: is one of the list given as parameter x
     {rows:a big, b text}        the source of a bulk INSERT, fed by ``Session.many`` with tuples in this order
     {last}                      after an ORDER BY term: missing values come last
+    {then}                      JOIN, in an order that SQLite's planner keeps
     {unescaped}                 after LIKE: a backslash in the pattern is an ordinary character
 """
 
@@ -75,6 +76,7 @@ SQLITE = Dialect(
         "clustered": "WITHOUT ROWID",
         "last": "NULLS LAST",
         "unescaped": "",
+        "then": "CROSS JOIN",
     },
     list_test=_sqlite_list,
     rows=_sqlite_rows,
@@ -91,6 +93,7 @@ POSTGRES = Dialect(
         "clustered": "",
         "last": "NULLS LAST",
         "unescaped": "ESCAPE ''",
+        "then": "JOIN",
     },
     list_test=_postgres_list,
     rows=_postgres_rows,

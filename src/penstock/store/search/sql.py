@@ -12,7 +12,11 @@ from penstock.store.database import Row, Session
 from penstock.store.search.tree import Comparison, OrderTerm
 from penstock.store.search.vocabulary import INDEXED_CHARS, Keyed, Vocabulary
 
+# Candidates are counted up to here. Where the default order lets a search end after one page, a clause that matches
+# more than the second number leaves the lead to the runs themselves.
 COUNTED_ROWS = 20_000
+FEW_ROWS = 5_000
+_INDEXED = ("=", ">", ">=", "<", "<=")
 _STAGES = {ViewType.ACTIVE_ONLY: "active", ViewType.DELETED_ONLY: "deleted"}
 
 
@@ -23,11 +27,25 @@ class Driver(Struct, frozen=True):
     sql: str
 
 
+class Joined(Struct):
+    """A table of keyed values joined to the entity's: ``tests`` are its own conditions, ``scope`` its experiments'.
+
+    ``indexed`` says that an index by value finds the rows.
+    """
+
+    table: str
+    link: str
+    scope: str
+    tests: list[str]
+    indexed: bool = False
+
+
 class Search(Struct, frozen=True):
     """A compiled search; :page_limit and :page_offset are still to be given."""
 
     compiler: Compiler
     terms: tuple[str, ...]
+    by_default_order: bool
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -35,24 +53,26 @@ class Search(Struct, frozen=True):
 
     @property
     def drivers(self) -> tuple[Driver, ...]:
-        """The tables one of which should lead; fewer than two leave nothing to choose."""
+        """The joined tables that could lead."""
         return self.compiler.drivers()
 
     def sql(self, *, lead: Sequence[str] = ()) -> str:
-        """The query. ``lead`` are the aliases to join first, in that order; without it the database chooses."""
+        """The query. ``lead`` are the aliases to join first, in that order; without it the entity's table leads."""
         return self.compiler.finish(self.terms, lead)
 
 
 def run_search(session: Session, search: Search, window: Mapping[str, Any]) -> list[Row]:
     """The rows of one window of the search.
 
-    SQLite's planner has no statistics of ours to go by: the clause with the fewest rows, counted up to a bound, leads.
+    No planner is trusted with statistics it may not have: the clause with the fewest rows, counted up to a bound,
+    leads, and everything else is found by primary key. (PostgreSQL before its first ANALYZE joined two indexes by
+    value in a loop: quadratic.)
     """
     parameters = {**search.parameters, **window}
-    lead: list[str] = []
-    if session.dialect.name == "sqlite" and len(search.drivers) > 1:
-        counts = [(session.rows(driver.sql, parameters)[0][0], driver.alias) for driver in search.drivers]
-        lead = [alias for _, alias in sorted(counts)]
+    counts = sorted((session.rows(driver.sql, parameters)[0][0], driver.alias) for driver in search.drivers)
+    lead = [alias for _, alias in counts]
+    if counts and search.by_default_order and counts[0][0] > FEW_ROWS:
+        lead = []
     return session.rows(search.sql(lead=lead), parameters)
 
 
@@ -74,7 +94,7 @@ def compile_search(
     for clause in clauses:
         compiler.clause(clause)
     terms = [text for term in order for text in compiler.order(term)]
-    return Search(compiler, tuple(_with_ties(terms, vocabulary)))
+    return Search(compiler, tuple(_with_ties(terms, vocabulary)), by_default_order=not terms)
 
 
 def _with_ties(terms: list[str], vocabulary: Vocabulary) -> list[str]:
@@ -92,7 +112,8 @@ class Compiler:
         self.vocabulary = vocabulary
         self.experiment_ids = experiment_ids
         self.datasets = datasets
-        self.inner: dict[str, tuple[str, list[str]]] = {}
+        self.inner: dict[str, Joined] = {}
+        self.main_scope = ""
         self.outer: list[str] = []
         self.conditions: list[str] = [vocabulary.always] if vocabulary.always else []
         self.parameters: dict[str, Any] = {}
@@ -105,7 +126,7 @@ class Compiler:
 
     def scope(self, view: ViewType) -> None:
         if self.vocabulary.scoped:
-            self.conditions.append(self.in_scope("m"))
+            self.main_scope = self.in_scope("m")
         if self.vocabulary.staged and view in _STAGES:
             self.conditions.append(f"m.lifecycle_stage = {self.bind(_STAGES[view])}")
 
@@ -149,7 +170,9 @@ class Compiler:
             self.conditions.append(f"NOT {self._exists(same, keyed)}")
         elif keyed.unique:
             alias = self._joined(clause.subject, clause.key, keyed)
-            self.inner[alias][1].extend(self._value_tests(alias, clause, keyed))
+            joined = self.inner[alias]
+            joined.tests.extend(self._value_tests(alias, clause, keyed))
+            joined.indexed |= keyed.scoped and clause.operator in _INDEXED
         else:
             self.conditions.append(self._exists(clause, keyed))
 
@@ -159,10 +182,12 @@ class Compiler:
         if alias is None:
             alias = f"c{len(self.aliases)}"
             self.aliases[subject, key] = alias
-            conditions = [f"{alias}.key = {self.bind(key)}"]
-            if keyed.scoped:
-                conditions.append(self.in_scope(alias))
-            self.inner[alias] = (keyed.table, conditions)
+            self.inner[alias] = Joined(
+                keyed.table,
+                keyed.link.replace("c.", f"{alias}."),
+                self.in_scope(alias) if keyed.scoped else "",
+                [f"{alias}.key = {self.bind(key)}"],
+            )
         return alias
 
     def _exists(self, clause: Comparison, keyed: Keyed) -> str:
@@ -236,19 +261,20 @@ class Compiler:
         return [f"(SELECT c.is_nan {newest}) {{last}}", f"(SELECT c.value {newest}) {direction} {{last}}"]
 
     def drivers(self) -> tuple[Driver, ...]:
-        if not self.vocabulary.scoped:
-            return ()
         return tuple(
             Driver(
                 alias,
-                f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} {alias} WHERE {' AND '.join(conditions)} "
-                f"LIMIT {COUNTED_ROWS}) AS counted",
+                f"SELECT COUNT(*) FROM (SELECT 1 FROM {joined.table} {alias} "
+                f"WHERE {' AND '.join([joined.scope, *joined.tests])} LIMIT {COUNTED_ROWS}) AS counted",
             )
-            for alias, (table, conditions) in self.inner.items()
+            for alias, joined in self.inner.items()
+            if joined.indexed
         )
 
     def finish(self, terms: Sequence[str], lead: Sequence[str]) -> str:
-        conditions = [*self.conditions, *(test for _, tests in self.inner.values() for test in tests)]
+        scope = self.inner[lead[0]].scope if lead else self.main_scope
+        tests = [test for joined in self.inner.values() for test in joined.tests]
+        conditions = [test for test in (scope, *self.conditions, *tests) if test]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return (
             f"SELECT {', '.join(self.vocabulary.columns)} FROM {self._from(lead)} {' '.join(self.outer)}{where} "
@@ -256,15 +282,15 @@ class Compiler:
         )
 
     def _from(self, lead: Sequence[str]) -> str:
-        """The joins. SQLite keeps the order of CROSS JOINs; that is how a lead is kept in front."""
+        """The joins: of the leading table only its own experiments, of the others only rows of the same entity."""
+        main = f"{self.vocabulary.table} m"
         if not lead:
-            joins = [f"JOIN {table} {alias} ON {self._link(alias)}" for alias, (table, _) in self.inner.items()]
-            return " ".join([f"{self.vocabulary.table} m", *joins])
+            return " ".join([main, *(self._join(alias) for alias in self.inner)])
         first, *rest = lead
-        joins = [f"CROSS JOIN {self.inner[alias][0]} {alias} ON {alias}.run_no = {first}.run_no" for alias in rest]
-        main = f"CROSS JOIN {self.vocabulary.table} m ON m.run_no = {first}.run_no"
-        return " ".join([f"{self.inner[first][0]} {first}", *joins, main])
+        others = [f"{{then}} {self.inner[alias].table} {alias} ON {alias}.run_no = {first}.run_no" for alias in rest]
+        rest_by_key = [self._join(alias) for alias in self.inner if alias not in lead]
+        joins = [*others, f"{{then}} {main} ON m.run_no = {first}.run_no", *rest_by_key]
+        return " ".join([f"{self.inner[first].table} {first}", *joins])
 
-    def _link(self, alias: str) -> str:
-        subject = next(key[0] for key, known in self.aliases.items() if known == alias)
-        return self.vocabulary.keyed[subject].link.replace("c.", f"{alias}.")
+    def _join(self, alias: str) -> str:
+        return f"JOIN {self.inner[alias].table} {alias} ON {self.inner[alias].link}"
