@@ -74,7 +74,7 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-RUNNERS = ("auto", "podman", "docker", "unshare", "bwrap", "process")
+RUNNERS = ("auto", "podman", "unshare", "bwrap", "process")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("state_dir", _path, "a directory", ("PENSTOCK_STATE_DIR",), _state_dir,
