@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from penstock.ground.errors import AlreadyExists, EnvironmentMismatch, InvalidIn
 from penstock.oci.auth import Basic
 from penstock.oci.cache import BlobCache
 from penstock.oci.client import RegistryClient
+from penstock.oci.image import Image
 from penstock.oci.registry import RegistryApp
 from penstock.oci.storage import RegistryStorage
 from penstock.oci.types import DOCKER_INDEX, Descriptor, Index, Platform, encode
@@ -195,3 +197,32 @@ def test_ecr_manners(tmp_path: Path) -> None:
             client.push(other, f"{host}/iris:v1")
         client.push(image, f"{host}/iris:latest")
         assert client.push(other, f"{host}/iris:latest") == other.digest()
+
+
+def test_many_who_pull_the_same_image_at_once_share_the_work(
+    tmp_path: Path, host: str, client: RegistryClient, recorder: Recorder
+) -> None:
+    image = make_image(tmp_path / "cache", model=os.urandom(3_000_000))
+    client.push(image, f"{host}/iris:v1")
+    recorder.requests.clear()
+
+    def pull(_: int) -> Image:
+        return client.pull(f"{host}/iris:v1", cache=BlobCache(tmp_path / "shared"), platform=AMD64)
+
+    with ThreadPoolExecutor(6) as pool:
+        pulled = list(pool.map(pull, range(6)))
+    assert {one.digest() for one in pulled} == {image.digest()}
+    fetched = [path for method, path, _ in recorder.requests if method == "GET" and "/blobs/" in path]
+    assert len(fetched) == len(set(fetched)) == 3
+    assert list((tmp_path / "shared" / "partial").iterdir()) == []
+
+
+def test_what_one_registry_gave_another_takes(tmp_path: Path, host: str, client: RegistryClient) -> None:
+    """An image read in one format goes on in the same bytes, or in the other format with the same blobs."""
+    image = make_image(tmp_path / "cache")
+    client.push(image, f"{host}/oci:1", format="oci")
+    read = client.pull(f"{host}/oci:1", cache=BlobCache(tmp_path / "pulled"), platform=AMD64)
+    assert read.source_digest == image.digest("oci")
+    assert client.push(read, f"{host}/copy:1", format="oci") == image.digest("oci")
+    assert client.push(read, f"{host}/docker:1", format="docker") == image.digest("docker")
+    assert client.manifest(f"{host}/docker:1").media_type == "application/vnd.docker.distribution.manifest.v2+json"

@@ -15,7 +15,7 @@ from penstock.ground.errors import EnvironmentMismatch, IntegrityError, InvalidI
 from penstock.ground.files import ensure_directory, locked, write_atomically, writing
 from penstock.oci.digests import DigestingReader, digest_of, hex_of, mismatch, verify
 from penstock.oci.image import Image
-from penstock.oci.selection import image_of, single
+from penstock.oci.selection import MAX_CONFIG_BYTES, image_of, single
 from penstock.oci.types import (
     OCI_INDEX,
     OCI_MANIFEST,
@@ -121,7 +121,7 @@ def _blob(directory: Path, digest: str) -> Path:
 def _read(directory: Path, digest: str) -> bytes:
     path = _blob(directory, digest)
     with _opened(path) as stream:
-        return verify(stream.read(), digest=digest, what=str(path))
+        return verify(stream.read(MAX_CONFIG_BYTES), digest=digest, what=str(path))
 
 
 def _opened(path: Path) -> BinaryIO:
