@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from penstock.models.flavors.table import flavor_of_folder
 from penstock.models.folder import read_model_folder
 from penstock.models.inference import infer_schema
 from penstock.models.load import load_model
@@ -26,6 +28,7 @@ SERVE = """
 import json, logging, sys, warnings
 import numpy as np, pandas as pd, mlflow
 talk, sys.stdout = sys.stdout, sys.stderr
+sys.path.append(sys.argv[1])  # the flavors' libraries, where the peer's own environment has none
 for line in sys.stdin:
     program, arguments = json.loads(line)
     scope = {"json": json, "logging": logging, "np": np, "pd": pd, "mlflow": mlflow, "warnings": warnings}
@@ -58,7 +61,8 @@ answer = {"answer": found, "signature": info.signature.to_dict(), "warnings": he
 @pytest.fixture(scope="module", params=["mlflow", "mlflow2"])
 def peer(request: pytest.FixtureRequest, peer_python: Callable[[str], Path]) -> Iterator[Peer]:
     """Runs programs in a peer's environment (MLflow 3, MLflow 2) and gives what each leaves in ``answer``."""
-    command = [str(peer_python(request.param)), "-c", SERVE]
+    ours = sysconfig.get_paths()["purelib"]
+    command = [str(peer_python(request.param)), "-c", SERVE, ours]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
 
@@ -139,6 +143,80 @@ def test_penstock_reads_what_mlflow_wrote(peer: Peer, tmp_path: Path, iris: tupl
         assert example is not None
         assert model.predict_rows(example.rows(), example.columns()).tolist() == expected
         assert model.folder.document.to_yaml() == (tmp_path / name / "MLmodel").read_text()
+
+
+# The same small model in each library, trained alike by both sides.
+TRAIN = """
+from sklearn.datasets import load_iris
+X, y = load_iris(return_X_y=True, as_frame=True)
+rows = X.to_numpy().astype("float32")
+def made(name):
+    if name == "xgboost":
+        import xgboost
+        return xgboost.XGBClassifier(n_estimators=3).fit(X, y), X[:5]
+    if name == "xgboost-booster":
+        import xgboost
+        return xgboost.train({"objective": "multi:softprob", "num_class": 3}, xgboost.DMatrix(X, y), 3), X[:5]
+    if name == "lightgbm":
+        import lightgbm
+        return lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(X, y), X[:5]
+    if name == "lightgbm-booster":
+        import lightgbm
+        options = {"objective": "multiclass", "num_class": 3, "verbose": -1}
+        return lightgbm.train(options, lightgbm.Dataset(X, y), 3), X[:5]
+    if name == "onnx":
+        import skl2onnx
+        from sklearn.linear_model import LogisticRegression
+        fitted = LogisticRegression(max_iter=200).fit(rows, y)
+        return skl2onnx.to_onnx(fitted, rows[:1], options={"zipmap": False}), rows[:5]
+    import torch
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(dim=1)), rows[:5]
+"""
+WRITE_FLAVOR = (
+    TRAIN
+    + """
+path, name = arguments
+flavor = name.partition("-")[0]
+model, example = made(name)
+options = {"pip_requirements": ["numpy"], "signature": mlflow.models.infer_signature(example)}
+if flavor == "lightgbm" and "booster" not in name and mlflow.__version__ >= "3":
+    options["serialization_format"] = "cloudpickle"
+if flavor == "pytorch" and mlflow.__version__ >= "3":
+    options["serialization_format"] = "pickle"
+getattr(mlflow, flavor).save_model(model, path, **options)
+found = mlflow.pyfunc.load_model(path).predict(example)
+found = found["label"] if isinstance(found, dict) else found
+answer = np.asarray(found).tolist()
+"""
+)
+READ_FLAVOR = (
+    TRAIN
+    + """
+path, name = arguments
+found = mlflow.pyfunc.load_model(path).predict(made(name)[1])
+found = found["label"] if isinstance(found, dict) else found
+answer = np.asarray(found).tolist()
+"""
+)
+FLAVORS = ("xgboost", "xgboost-booster", "lightgbm", "lightgbm-booster", "onnx", "pytorch")
+LIBRARIES = {"onnx": "skl2onnx", "pytorch": "torch"}
+
+
+@pytest.mark.parametrize("name", FLAVORS)
+def test_each_flavor_is_read_by_the_other_side(peer: Peer, tmp_path: Path, name: str) -> None:
+    flavor = name.partition("-")[0]
+    pytest.importorskip(LIBRARIES.get(flavor, flavor))
+    scope: dict[str, Any] = {}
+    exec(TRAIN, scope)
+    model, example = scope["made"](name)
+    theirs = peer(WRITE_FLAVOR, str(tmp_path / "theirs"), name)
+    loaded = load_model(tmp_path / "theirs")
+    assert flavor_of_folder(loaded.folder.document) == flavor
+    found = loaded.predict(example)
+    np.testing.assert_allclose(found["label"] if isinstance(found, dict) else found, theirs, rtol=1e-5)
+    save_model(model, tmp_path / "ours", input_example=example, pip_requirements=["numpy"])
+    np.testing.assert_allclose(peer(READ_FLAVOR, str(tmp_path / "ours"), name), theirs, rtol=1e-5)
 
 
 SIGNATURES = """

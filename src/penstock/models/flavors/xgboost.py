@@ -66,7 +66,9 @@ class XGBoostFlavor:
         config = folder.document.flavors[self.name]
         kind = _named_class(str(config.get("model_class", "xgboost.core.Booster")))
         model = kind()
-        model.load_model(folder.file(config.get("data")))
+        file = folder.file(config.get("data"))
+        # MLflow 2 calls the file model.xgb, a name that makes XGBoost guess aloud; bytes it just reads.
+        model.load_model(file if file.suffix[1:] in FORMATS else bytearray(file.read_bytes()))
         if isinstance(model, xgboost.Booster):
             return BoosterPredictor(model, _by_place(model))
         predictor = estimator_predictor(model, folder)
