@@ -133,9 +133,9 @@ def body_of(folder: Path, rows: int) -> str:
 
 def mlflow_body(folder: Path, body: str) -> str:
     """The same for MLflow, which takes named columns only under their names."""
-    content = json.loads((folder / "input_example.json").read_text()) if folder.name == "iris" else None
-    if content is None:
+    if folder.name == "null":
         return body
+    content = json.loads((folder / "input_example.json").read_text())
     return json.dumps({"dataframe_split": {"columns": content["columns"], "data": json.loads(body)["inputs"]}})
 
 
@@ -203,7 +203,7 @@ import json, sys, time
 from pathlib import Path
 from penstock.models.load import load_model
 model = load_model(Path(sys.argv[1]))
-rows = json.loads(sys.argv[2])["inputs"]
+rows = json.load(sys.stdin)["inputs"]
 import numpy as np
 array = np.asarray(rows, dtype=np.float64)
 call = (lambda: model.predict_array(array)) if model.array_dtype is not None else (lambda: model.predict(array))
@@ -217,8 +217,8 @@ print(calls / (time.perf_counter() - begin))
 
 def in_process_rps(folder: Path, body: str) -> float:
     """How often a second the model answers the rows in process: no server can be faster without batching."""
-    command = ["taskset", "-c", SERVER_CORE, sys.executable, "-c", IN_PROCESS, str(folder), body]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = ["taskset", "-c", SERVER_CORE, sys.executable, "-c", IN_PROCESS, str(folder)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, input=body).stdout)
 
 
 def library_s(folder: Path) -> float:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +34,8 @@ def iris(target: Path) -> None:
 
 
 def trees(target: Path, kind: type) -> None:
-    data, labels = make_classification(n_samples=2000, n_features=30, n_informative=12, random_state=7)
+    values, labels = make_classification(n_samples=2000, n_features=30, n_informative=12, random_state=7)
+    data = pd.DataFrame(values, columns=[f"feature {at}" for at in range(30)])
     model = kind(n_estimators=500, random_state=7).fit(data, labels)
     save_model(model, target, signature=infer_signature(data, model.predict(data)), input_example=data[:3])
 
