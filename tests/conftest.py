@@ -72,7 +72,18 @@ def postgres_cluster(tool: Callable[[str], Path], tmp_path_factory: pytest.TempP
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
+    arguments = [
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-k",
+        str(folder),
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "fsync=off",
+    ]
     process = subprocess.Popen(
         [str(server), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **as_user
     )
@@ -80,8 +91,8 @@ def postgres_cluster(tool: Callable[[str], Path], tmp_path_factory: pytest.TempP
         _wait_until_ready(tool("pg_isready"), port, process)
         yield f"postgresql://postgres@127.0.0.1:{port}"
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.send_signal(signal.SIGQUIT)  # at once: nothing in it is kept
+        process.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
