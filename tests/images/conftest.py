@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from images.places import Archive, SmallWorld, TestServer
+from penstock.images.build import BuildOptions, BuiltImage, build_image
 
 
 @pytest.fixture
@@ -44,9 +45,18 @@ def archive(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], Path
 def small_world(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallWorld:
     """An apt archive with all that a base needs and a package index with all that the program needs, both tiny."""
     world = SmallWorld(archive, tmp_path / "index")
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(world.index))
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    world.enter(monkeypatch)
     return world
+
+
+@pytest.fixture(scope="module")
+def small_image(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], Path]) -> Iterator[BuiltImage]:
+    """An image built from such a world once, for tests that only look at it."""
+    home = tmp_path_factory.mktemp("w")
+    archive = Archive(home / "archive", tool("gpg"))
+    world = SmallWorld(archive, home / "index")
+    options = BuildOptions(apt_sources=world.apt_sources)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        world.enter(monkeypatch)
+        yield build_image(world.model(home / "model"), options=options, cache_dir=home / "cache")
+    archive.close()

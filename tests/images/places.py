@@ -9,6 +9,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
 from images.making import make_deb, make_wheel
 from penstock.images.bases.apt_sources import AptSource
 from penstock.images.bases.debian import roots
@@ -133,6 +135,14 @@ class SmallWorld:
         ):
             make_wheel(index, name, version)
         make_wheel(index, "scikit_learn", "1.9.1", requires=("numpy",), licence="BSD-3-Clause")
+
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Makes ``index`` all the package index there is."""
+        for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("UV_NO_INDEX", "1")
+        monkeypatch.setenv("UV_FIND_LINKS", str(self.index))
+        monkeypatch.setenv("UV_CACHE_DIR", str(self.index.parent / "uv"))
 
     def model(
         self, path: Path, *, python: str = "3.11.7", requirements: str = "scikit-learn==1.9.1\nmlflow==3.1\n"

@@ -55,8 +55,8 @@ def test_a_rebuild_makes_the_model_layer_only(small_world: SmallWorld, tmp_path:
     assert first.model_digest != second.model_digest
 
 
-def test_what_the_image_holds(small_world: SmallWorld, tmp_path: Path):
-    image = built(small_world, tmp_path)
+def test_what_the_image_holds(small_image: BuiltImage):
+    image = small_image
     found = files(image)
     site = "opt/venv/lib/python3.11/site-packages"
     assert found["opt/venv/bin/python"].linkname == "/usr/bin/python3.11"
@@ -77,15 +77,15 @@ def test_what_the_image_holds(small_world: SmallWorld, tmp_path: Path):
     assert not [name for name in found if name.rsplit("/", 1)[-1] in tools]
 
 
-def test_everything_in_it_can_be_read_by_anyone(small_world: SmallWorld, tmp_path: Path):
-    for member in files(built(small_world, tmp_path)).values():
+def test_everything_in_it_can_be_read_by_anyone(small_image: BuiltImage):
+    for member in files(small_image).values():
         assert (member.uid, member.gid) == (0, 0)
         assert member.issym() or member.mode & 0o004, member.name
         assert not member.isdir() or member.mode & 0o005 == 0o005, member.name
 
 
-def test_the_config_is_what_sagemaker_starts(small_world: SmallWorld, tmp_path: Path):
-    image = built(small_world, tmp_path)
+def test_the_config_is_what_sagemaker_starts(small_image: BuiltImage):
+    image = small_image
     config = json.loads(image.image.config_bytes())
     runtime = config["config"]
     assert runtime["Entrypoint"] == ["/opt/venv/bin/python", "-m", "penstock.serving"]
@@ -100,14 +100,14 @@ def test_the_config_is_what_sagemaker_starts(small_world: SmallWorld, tmp_path: 
     assert json.loads(image.image.manifest("docker"))["mediaType"].startswith("application/vnd.docker.distribution")
 
 
-def test_every_layer_says_why_it_is_there(small_world: SmallWorld, tmp_path: Path):
-    image = built(small_world, tmp_path).image
+def test_every_layer_says_why_it_is_there(small_image: BuiltImage):
+    image = small_image.image
     notes = [entry.created_by.partition(":")[0] for entry in image.config.history or ()]
     assert notes == ["base", "packages", "program", "bill of materials", "model"]
 
 
-def test_the_bill_of_materials_lists_wheels_and_debian_packages(small_world: SmallWorld, tmp_path: Path):
-    bill = json.loads(read(built(small_world, tmp_path), "usr/share/sbom/image.cdx.json"))
+def test_the_bill_of_materials_lists_wheels_and_debian_packages(small_image: BuiltImage):
+    bill = json.loads(read(small_image, "usr/share/sbom/image.cdx.json"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     components = {component["bom-ref"]: component for component in bill["components"]}
     assert components["pkg:pypi/scikit-learn@1.9.1"]["licenses"] == [{"expression": "BSD-3-Clause"}]
