@@ -174,6 +174,7 @@ def test_while_the_server_is_away_it_spools_and_later_sends_in_order(tmp_path: P
     assert steps(server) == [0]
     (spool,) = list_spools(tmp_path)
     assert spool.tracking_uri == "http://x"
+    assert spool.path.stat().st_mode & 0o077 == 0
     server.away = False
     recorder.close()
     assert steps(server) == [0, 1, 2, 3]

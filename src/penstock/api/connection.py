@@ -28,7 +28,7 @@ class Connection:
     def __init__(self, uri: str, settings: Settings) -> None:
         self.uri = uri
         self._store = open_backend(uri, artifact_root=str(settings.state_dir / "artifacts"))
-        spool = new_spool(settings.state_dir, uri) if uri.startswith("http") else None
+        spool = new_spool(settings.state_dir, uri)
         self._artifact_uris: dict[str, str] = {}
         self.recorder = Recorder(self._store.tracking, spool=spool, tracking_uri=uri)
 

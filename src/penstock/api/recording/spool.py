@@ -50,7 +50,7 @@ class Spool:
         """Keeps the operations behind those already waiting. Raises StorageFailed."""
         ensure_directory(self.path.parent)
         lines = [b64encode(_ENCODER.encode(operation)) + b"\n" for operation in operations]
-        with self.held(), storage_errors(self.path), self.path.open("ab") as file:
+        with self.held(), storage_errors(self.path), open(self.path, "ab", opener=_for_the_owner) as file:
             if not file.tell():
                 lines.insert(0, msgspec.json.encode(_Header(tracking_uri)) + b"\n")
             file.write(b"".join(lines))
@@ -88,6 +88,11 @@ class Spool:
         """Forgets the spool, once all of it has arrived."""
         self.path.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    """A descriptor of a file that nobody else may read: the URI in it may hold a password."""
+    return os.open(path, flags, 0o600)
 
 
 def spool_folder(state_dir: Path) -> Path:
