@@ -71,6 +71,8 @@ DOORS: dict[str, str] = {
     "MlflowClient": "penstock.api.client",
     "data": "penstock.api.data",
     "resolve_model": "penstock.api.resolve",
+    "plan": "penstock.api.deployments_notebook",
+    "endpoint": "penstock.api.deployments_notebook",
     "import_from": "penstock.api.transfer",
     "export_to": "penstock.api.transfer",
     "sync": "penstock.api.sync",
@@ -86,6 +88,8 @@ DOORS: dict[str, str] = {
     "xgboost": _MODELS_FLAVORS,
     "lightgbm": _MODELS_FLAVORS,
     "onnx": _MODELS_FLAVORS,
+    "keras": _MODELS_FLAVORS,
+    "tensorflow": _MODELS_FLAVORS,
     "pytorch": _MODELS_FLAVORS,
     "pyfunc": _MODELS_FLAVORS,
 }
