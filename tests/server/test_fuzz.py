@@ -50,7 +50,7 @@ def test_no_request_makes_the_server_fail(client: Client, request: tuple[Route, 
         answer = client.send("GET", f"{path}?{urlencode(query, doseq=True, errors='replace')}")
     else:
         answer = client.send(route.method, path, json.dumps(values), {"Content-Type": "application/json"})
-    assert answer.status < 500, (route.path, values, answer.body)
+    assert answer.status < 500 or answer.status == 501, (route.path, values, answer.body)
     if answer.status >= 400 and answer.headers.get("content-type") == "application/json":
         assert set(answer.json) == {"error_code", "message"}
 
@@ -60,4 +60,4 @@ def test_no_request_makes_the_server_fail(client: Client, request: tuple[Route, 
 def test_no_body_makes_the_server_fail(client: Client, body: bytes, route: Route) -> None:
     path = route.path if route.bare else f"/api/{route.path}"
     answer = client.send(route.method, path, body, {"Content-Type": "application/json"})
-    assert answer.status < 500
+    assert answer.status < 500 or answer.status == 501

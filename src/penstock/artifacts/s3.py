@@ -44,16 +44,16 @@ class S3Storage:
     """The keys below ``prefix`` in ``bucket``."""
 
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
-        self._client = client
-        self._bucket = bucket
+        self.client = client
+        self.bucket = bucket
         self._prefix = prefix
 
     @property
     def uri(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}"
+        return f"s3://{self.bucket}/{self._prefix}"
 
     def list(self, path: str) -> tuple[FileInfo, ...]:
-        folder = f"{self._key(path)}/" if self._key(path) else ""
+        folder = f"{self.key(path)}/" if self.key(path) else ""
         found: dict[str, FileInfo] = {}
         for page in self._pages(folder, delimiter="/"):
             for group in page.get("CommonPrefixes", ()):
@@ -68,26 +68,26 @@ class S3Storage:
     def find(self, path: str) -> FileInfo | None:
         if path:
             try:
-                head = self._client.head_object(Bucket=self._bucket, Key=self._key(path))
+                head = self.client.head_object(Bucket=self.bucket, Key=self.key(path))
                 return FileInfo(path=path, is_dir=False, size_bytes=head["ContentLength"])
             except ClientError as error:
-                if not isinstance(_translated(error, self.uri), NotFound):
-                    raise _translated(error, self.uri) from error
+                if not isinstance(translated(error, self.uri), NotFound):
+                    raise translated(error, self.uri) from error
         return FileInfo(path=path, is_dir=True) if self.list(path) else None
 
     def open(self, path: str, *, start_byte: int = 0, end_byte: int | None = None) -> Reading:
         try:
-            head = self._client.head_object(Bucket=self._bucket, Key=self._key(path))
+            head = self.client.head_object(Bucket=self.bucket, Key=self.key(path))
             size = head["ContentLength"]
             end = size if end_byte is None else min(end_byte, size)
             stream = self._body(path, start_byte, end, head["ETag"]) if start_byte < end else _Empty()
         except (ClientError, BotoCoreError) as error:
-            raise _translated(error, f"{self.uri}/{path}") from error
+            raise translated(error, f"{self.uri}/{path}") from error
         return Reading(stream, size_bytes=size, start_byte=start_byte, version=head["ETag"].strip('"'), sha256=None)
 
     def _body(self, path: str, start_byte: int, end_byte: int, etag: str) -> Stream:
         asked: dict[str, Any] = {"Range": f"bytes={start_byte}-{end_byte - 1}"} if start_byte else {}
-        answer = self._client.get_object(Bucket=self._bucket, Key=self._key(path), IfMatch=etag, **asked)
+        answer = self.client.get_object(Bucket=self.bucket, Key=self.key(path), IfMatch=etag, **asked)
         body = GuardedReader(
             cast("Stream", answer["Body"]), f"The artifact {path!r}", (BotoCoreError, HTTPError, OSError)
         )
@@ -97,32 +97,31 @@ class S3Storage:
         # boto3 adds a checksum to each part and S3 verifies it; the digest is of what left this machine.
         checked = CheckedReader(source, f"The artifact {path!r}", size_bytes=size_bytes, sha256=sha256)
         try:
-            self._client.upload_fileobj(
-                cast("Any", checked), self._bucket, self._key(path), Config=_transfer(size_bytes or 0)
+            self.client.upload_fileobj(
+                cast("Any", checked), self.bucket, self.key(path), Config=_transfer(size_bytes or 0)
             )
         except (ClientError, BotoCoreError, S3UploadFailedError) as error:
-            raise _translated(error, f"{self.uri}/{path}") from error
+            raise translated(error, f"{self.uri}/{path}") from error
 
     def delete(self, path: str) -> None:
-        folder = f"{self._key(path)}/" if self._key(path) else ""
+        folder = f"{self.key(path)}/" if self.key(path) else ""
         for page in self._pages(folder):
             keys = [{"Key": entry["Key"]} for entry in page.get("Contents", ())]
             if keys:
-                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": cast("Any", keys), "Quiet": True})
+                self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": cast("Any", keys), "Quiet": True})
         if path:
-            self._client.delete_object(Bucket=self._bucket, Key=self._key(path))
+            self.client.delete_object(Bucket=self.bucket, Key=self.key(path))
 
-    def _key(self, path: str) -> str:
+    def key(self, path: str) -> str:
+        """The object that keeps ``path``."""
         return join_path(self._prefix, path)
 
     def _pages(self, prefix: str, *, delimiter: str | None = None) -> Iterator[Any]:
         asked: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
         try:
-            yield from self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=prefix, **asked
-            )
+            yield from self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, **asked)
         except (ClientError, BotoCoreError) as error:
-            raise _translated(error, self.uri) from error
+            raise translated(error, self.uri) from error
 
 
 def _transfer(size_bytes: int) -> TransferConfig:
@@ -138,7 +137,7 @@ class _Empty:
     def close(self) -> None: ...
 
 
-def _translated(error: Exception, what: str) -> PenstockError:
+def translated(error: Exception, what: str) -> PenstockError:
     """boto3's error as one of ours."""
     code = str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
     if code in _ABSENT:

@@ -24,6 +24,7 @@ from penstock.server.handlers import (
     logged_models,
     metrics,
     model_versions,
+    parts,
     registered_models,
     runs,
 )
@@ -40,7 +41,7 @@ TRACKING: tuple[Route, ...] = (
     *registered_models.ROUTES,
     *model_versions.ROUTES,
 )
-ALWAYS: tuple[Route, ...] = (*about.ROUTES, *artifacts.ROUTES, *transfer.STREAMS)
+ALWAYS: tuple[Route, ...] = (*about.ROUTES, *artifacts.ROUTES, *parts.ROUTES, *transfer.STREAMS)
 READERS = 4
 TRANSFERS = 32
 _encode = msgspec.json.Encoder().encode

@@ -42,14 +42,15 @@ def home(_: Context) -> Response:
 
 
 def server_info(context: Context) -> Answer:
+    signs = context.options.serve_artifacts and context.options.artifacts_destination.startswith("s3:")
     return {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
+        "multipart_uploads_enabled": signs,
+        "multipart_downloads_enabled": signs,
         "presigned_uploads_supported": False,
-        "presigned_downloads_supported": False,
+        "presigned_downloads_supported": signs,
         "features_enabled": {},
         "served_by": "penstock",
     }
