@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import penstock as mlflow
+from penstock.api.collecting import gc
 from penstock.api.moving.destination import StoreDestination
 from penstock.api.moving.mlruns import MlrunsOrigin
 from penstock.api.moving.move import move
@@ -187,6 +188,22 @@ def test_what_changed_there_since_is_brought_up_to_date(mlruns: Path, tmp_path: 
     assert report.agrees, report.lines
     assert report.unchanged_runs == 1
     assert mlflow.MlflowClient(where["into"]).get_run(RUN).data.metrics["loss"] == 0.1
+
+
+def test_a_folder_moves_into_postgres(mlruns: Path, tmp_path: Path, tracking: Path, postgres_cluster: str) -> None:
+    postgres_uri = f"{postgres_cluster}/postgres"
+    where = {**_into(tmp_path), "into": postgres_uri}
+    for _ in range(2):
+        report = import_from(str(mlruns), **where)
+        assert report.agrees, report.lines
+    assert report.unchanged_runs == 2
+    _check(postgres_uri, where["artifact_root"])
+    client = mlflow.MlflowClient(postgres_uri)
+    assert int(client.create_experiment("next")) > 7
+    client.delete_run(RUN)
+    look = gc(tracking_uri=postgres_uri)
+    assert {thing.identity for thing in look.things} == {RUN, GONE, "7"}
+    assert gc(tracking_uri=postgres_uri, apply=True).rows == look.rows
 
 
 class Interrupted(StoreDestination):
