@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 
+from penstock.ground.errors import Unavailable
 from penstock.server.app import TrackingApp
 from penstock.server.context import ServerOptions
 from penstock.server.errors import render_error
@@ -17,6 +19,8 @@ from penstock.serving.http.server import HttpServer, listener
 from penstock.store.open import open_store
 
 LOG = logging.getLogger("penstock.server")
+SHORT_LIFE_S = 2.0
+MAX_FAILURES = 8
 Ready = Callable[[tuple[str, int]], None]
 
 
@@ -53,8 +57,9 @@ async def _work(options: ServerOptions, sock: socket.socket) -> None:
 
 def _supervise(options: ServerOptions, sock: socket.socket) -> None:
     """Keeps ``options.workers`` children serving; one that dies is replaced; a signal ends them all."""
-    children = {_spawn(options, sock) for _ in range(options.workers)}
+    children = {_spawn(options, sock): time.monotonic() for _ in range(options.workers)}
     stopping = False
+    failures = 0
 
     def stop(number: int, _frame: object) -> None:
         nonlocal stopping
@@ -66,10 +71,15 @@ def _supervise(options: ServerOptions, sock: socket.socket) -> None:
         signal.signal(number, stop)
     while children:
         child, status = os.wait()
-        children.discard(child)
-        if not stopping:
-            LOG.error("worker %d ended with status %d; another takes its place", child, status)
-            children.add(_spawn(options, sock))
+        lived_s = time.monotonic() - children.pop(child)
+        if stopping:
+            continue
+        failures = failures + 1 if lived_s < SHORT_LIFE_S else 0
+        if failures > MAX_FAILURES:
+            stop(signal.SIGTERM, None)
+            raise Unavailable("The workers end as soon as they start.", fix="The log above says why.")
+        LOG.error("worker %d ended with status %d; another takes its place", child, status)
+        children[_spawn(options, sock)] = time.monotonic()
 
 
 def _spawn(options: ServerOptions, sock: socket.socket) -> int:
@@ -81,5 +91,8 @@ def _spawn(options: ServerOptions, sock: socket.socket) -> int:
     try:
         run_loop(_work(options, sock))
         code = 0
+    except BaseException:
+        LOG.exception("the worker failed")
+        raise
     finally:
         os._exit(code)
