@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import penstock
+from penstock.api.moving.database import DatabaseOrigin
 from penstock.api.transfer import export_to, import_from
 from wire.peers import Peer, our_server, running_peer
 
@@ -158,3 +160,51 @@ def test_a_live_server_moves_in(peer: Peer, source: str, tmp_path: Path, state_d
     assert (
         Path(client.download_artifacts(found[0].info.run_id, "deep/er/a.txt", tmp_path / "got")).read_text() == "hello"
     )
+
+
+def test_the_same_tables_in_postgres_read_the_same(source: str, postgres_cluster: str, peer: Peer) -> None:
+    """MLflow's tables, copied row by row: mlflow itself would need a driver that its environment lacks."""
+    if not source.startswith("sqlite"):
+        pytest.skip("only databases have tables")
+    psycopg = pytest.importorskip("psycopg")
+    name = f"mlflow{peer.version[0]}"
+    with psycopg.connect(f"{postgres_cluster}/postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    uri = f"{postgres_cluster}/{name}"
+    with sqlite3.connect(source.removeprefix("sqlite:///")) as there, psycopg.connect(uri) as here:
+        for (table,) in there.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            _copy_table(table, there, here)
+    there.close()
+    assert _records(DatabaseOrigin(uri)) == _records(DatabaseOrigin(source))
+
+
+def _copy_table(table: str, there: sqlite3.Connection, here: Any) -> None:
+    columns = [(row[1], _postgres_type(row[2])) for row in there.execute(f"PRAGMA table_info({table})")]
+    described = ", ".join(f'"{column}" {kind}' for column, kind in columns)
+    here.execute(f'CREATE TABLE "{table}" ({described})')
+    marks = ", ".join("%s" for _ in columns)
+    for row in there.execute(f"SELECT * FROM {table}").fetchall():
+        values = [
+            bool(value) if kind == "boolean" and value is not None else value
+            for value, (_, kind) in zip(row, columns, strict=True)
+        ]
+        here.execute(f'INSERT INTO "{table}" VALUES ({marks})', values)
+
+
+def _postgres_type(kind: str) -> str:
+    known = {"INTEGER": "bigint", "BIGINT": "bigint", "FLOAT": "double precision", "BOOLEAN": "boolean"}
+    return known.get(kind, "text")
+
+
+def _records(origin: DatabaseOrigin) -> str:
+    """Everything that moves out of the origin, as text: NaN equals nothing but its name."""
+    found: list[object] = []
+    for experiment in origin.experiments():
+        runs = sorted(origin.runs(experiment), key=lambda record: record.run.info.run_id)
+        found += [experiment, *runs, *origin.logged_models(experiment)]
+        for record in runs:
+            found += sorted(map(repr, origin.points(record.run)))
+    for model in origin.registered_models():
+        found += [model, *origin.versions(model)]
+    origin.close()
+    return "\n".join(map(repr, found))
