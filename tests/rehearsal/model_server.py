@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -37,6 +38,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif mode.startswith("sleep="):
             time.sleep(float(mode.partition("=")[2]))
             self.answer(200, b"{}")
+        elif mode.startswith("hold="):
+            Handler.held = []
+            for _ in range(int(mode.partition("=")[2]) >> 24):  # in pieces, so that pings are answered meanwhile
+                Handler.held.append(bytearray(b"x") * (1 << 24))
+                time.sleep(0.001)
+            self.answer(200, b"{}")
+        elif mode.startswith("reach="):
+            self.answer(200, b"true" if reaches(int(mode.partition("=")[2])) else b"false")
         elif mode == "chunks":
             self.chunks()
         else:
@@ -76,6 +85,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments):
         print("served", *arguments, flush=True)
+
+
+def reaches(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+    except OSError:
+        return False
+    return True
 
 
 def writable(path):

@@ -214,7 +214,7 @@ class Plane:
 
     def _own(self, request: Request) -> Response:
         if request.path == "/_penstock/health":
-            return Response(200, b'{"status": "ok"}', [("content-type", "application/json")])
+            return Response(200, msgspec.json.encode({"pid": os.getpid()}), [("content-type", "application/json")])
         if request.path == "/_penstock/runner":
             return Response(200, msgspec.json.encode(self._choice.report()), [("content-type", "application/json")])
         return Response(404)

@@ -144,11 +144,12 @@ def _has_ended(pid: int) -> bool:
 
 
 def _answers(info: PlaneInfo) -> bool:
+    """Whether this very plane answers there; another may have taken its port."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{info.url}/_penstock/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+            return bool(msgspec.json.decode(answer.read())["pid"] == info.pid)
+    except (urllib.error.URLError, OSError, msgspec.DecodeError, KeyError):
         return False
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from penstock.ground.clock import Clock
 from penstock.rehearsal.fleet.fleet import Fleet
 from penstock.rehearsal.fleet.launcher import Instance, Launcher, LaunchFailed
+from penstock.rehearsal.fleet.memory import over_ceiling, say_killed
 from penstock.rehearsal.fleet.plan import FleetPlan
 from penstock.rehearsal.fleet.rollout import Rollouts
 from penstock.rehearsal.hosting import states
@@ -175,11 +176,22 @@ class Driver:
         """Replaces instances that died or have been silent for some pings, as the platform would."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
+            await self._keep_ceilings()
             for key, fleet in list(self._fleets.items()):
                 if key in self._tasks:
                     continue
                 for instance in [item for variant in fleet.variants.values() for item in variant.instances]:
                     await self._check(key, fleet, instance)
+
+    async def _keep_ceilings(self) -> None:
+        """Ends the containers that hold more memory than their instance type has."""
+        fleets = list(self._fleets.values())
+        containers = [
+            item.container for fleet in fleets for variant in fleet.variants.values() for item in variant.instances
+        ]
+        for container, held in await asyncio.to_thread(over_ceiling, containers):
+            say_killed(container, held)
+            await asyncio.to_thread(container.kill)
 
     async def _check(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
         if instance.container.exit_code is None:
@@ -188,7 +200,10 @@ class Driver:
             task.add_done_callback(self._repairs.discard)
             if instance.failed_pings < _SILENT_PINGS:
                 return
-        LOG.warning("endpoint %s: instance %s is gone; a new one is started", key[1], instance.id)
+        LOG.warning(
+            "endpoint %s: instance %s is gone (exit code %s, %s silent pings); a new one is started",
+            key[1], instance.id, instance.container.exit_code, instance.failed_pings,
+        )  # fmt: skip
         task = asyncio.get_running_loop().create_task(self._repair(key, fleet, instance))
         self._repairs.add(task)
         task.add_done_callback(self._repairs.discard)

@@ -22,6 +22,8 @@ from penstock.rehearsal.logs import Logs, last_line
 from penstock.rehearsal.runner.archive import extract_archive
 from penstock.rehearsal.runner.container import STOP_SECONDS, Container, prepare, spawn
 from penstock.rehearsal.runner.images import LayerShelf, PulledImage
+from penstock.rehearsal.runner.namespaces import Namespaces
+from penstock.rehearsal.runner.network import require_root
 from penstock.rehearsal.runner.spec import BIND_LABEL, ContainerSpec, Level
 from penstock.rehearsal.s3 import Buckets, split_uri
 from penstock.rehearsal.traffic.upstream import Upstream, UpstreamFailed
@@ -92,11 +94,12 @@ class Launcher:
         spec = self._spec(plan, launched, instance_id, region)
         instance: Instance | None = None
         try:
-            level = await asyncio.to_thread(self._level)
+            level = await asyncio.to_thread(self._level_for, plan)
             document = await asyncio.to_thread(prepare, spec, level)
             container = spawn(spec, level, document)
             self._logs.follow(container.log, region=region, group=group, name=stream + instance_id)
-            instance = Instance(instance_id, container, Upstream(spec.port))
+            inside = container.process.pid if spec.isolate_network else None
+            instance = Instance(instance_id, container, Upstream(spec.port, inside=inside))
             await self._until_healthy(instance, plan)
         except PenstockError as error:
             await self._abandon(instance, spec)
@@ -143,6 +146,13 @@ class Launcher:
         self._logs.leave(instance.container.log)
         instance.container.remove()
         self._ports.give_back(instance.container.spec.port)
+
+    def _level_for(self, plan: VariantPlan) -> Level:
+        """The plane's level; for an isolated variant the one that can keep a network namespace and still reach it."""
+        if not plan.isolate_network:
+            return self._level()
+        require_root()
+        return Namespaces()
 
     def _prepare(self, plan: VariantPlan) -> Launched:
         try:
@@ -219,7 +229,7 @@ class Launcher:
             user=runtime.user,
             model=launched.model,
             port=port,
-            isolate_network=False,
+            isolate_network=plan.isolate_network,
             memory_bytes=plan.memory_bytes,
         )
 

@@ -86,11 +86,15 @@ def spawn(spec: ContainerSpec, level: Level, document: Path) -> Container:
 
 
 def started_at(pid: int) -> str | None:
-    """The start time of a process, in the kernel's ticks, which with its pid names it for good; None if it is gone."""
+    """The start time of a process, in the kernel's ticks, which with its pid names it for good.
+
+    None if it has ended, though its parent may not have asked yet how.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    return None if fields[0] in ("Z", "X") else fields[19]
 
 
 def sweep(home: Path) -> bool:

@@ -12,9 +12,11 @@ Run as ``python -I -S enter.py SPEC.json``; standard library only, no import of 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,8 @@ def _guard(spec: dict[str, Any]) -> int:
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
+    if spec.get("isolate_network"):
+        _bring_loopback_up()
     guard = os.getpid()
     child = os.fork()
     if child == 0:
@@ -119,6 +123,12 @@ def _furnish(root: str, spec: dict[str, Any]) -> None:
         _bind(source, root + target, read_only=True)
     name = spec.get("hostname", "localhost").encode()
     _libc.sethostname(name, len(name))
+
+
+def _bring_loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        name = b"lo".ljust(16, b"\0")
+        fcntl.ioctl(control, 0x8914, name + (1 | 64).to_bytes(2, sys.byteorder) + bytes(14))  # SIOCSIFFLAGS
 
 
 def _bind_file(source: str, target: str) -> None:

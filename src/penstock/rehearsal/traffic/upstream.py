@@ -9,6 +9,7 @@ from typing import cast
 
 import httptools
 
+from penstock.rehearsal.runner.network import socket_inside
 from penstock.serving.http.body import BodyStream
 
 # A server closes an idle connection after some seconds (uvicorn: 5), and an invocation that meets the close must not be
@@ -140,11 +141,12 @@ class _Connection(asyncio.Protocol):
 
 
 class Upstream:
-    """A container's server on a loopback port."""
+    """A container's server on a loopback port; ``inside`` names a process in whose network namespace that port is."""
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, *, host: str = "127.0.0.1", inside: int | None = None) -> None:
         self.host = host
         self.port = port
+        self._inside = inside
         self._idle: list[_Connection] = []
 
     async def call(
@@ -198,10 +200,13 @@ class Upstream:
                 return connection
             connection.close()
         try:
-            _, connection = await loop.create_connection(_Connection, self.host, self.port)
+            if self._inside is not None:
+                made = socket_inside(self._inside)
+                await loop.sock_connect(made, (self.host, self.port))
+                return (await loop.create_connection(_Connection, sock=made))[1]
+            return (await loop.create_connection(_Connection, self.host, self.port))[1]
         except OSError as error:
             raise NotListening(f"nothing listens on port {self.port}") from error
-        return connection
 
     def _keep(self, connection: _Connection) -> None:
         if connection.reusable:
