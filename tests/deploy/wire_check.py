@@ -88,5 +88,7 @@ def _size(size: float, shape: Shape, path: str) -> list[str]:
 
 
 def _python_pattern(pattern: str) -> str:
-    """A model's (Java) pattern as Python's, which lacks the Unicode classes."""
-    return re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]"))
+    """A model's (Java) pattern as Python's, which lacks the Unicode classes and has no surrogate pairs."""
+    whole = pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]")
+    whole = whole.replace(r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
+    return re.sub(r"\\p\{\w+\}", r"\\w\\s", whole)

@@ -7,6 +7,7 @@ from typing import Any
 from penstock.deploy.kinds import Making
 from penstock.deploy.resources import SHARED_TAG, tag_list
 from penstock.deploy.session import AwsSession
+from penstock.deploy.translate import aws_errors
 from penstock.ground.errors import Conflict, Forbidden, IntegrityError
 
 _CLASSIC_REGION = "us-east-1"
@@ -48,9 +49,11 @@ class ArchiveKind:
             raise IntegrityError(
                 f"The archive {spec['sha256'][:16]} is not at hand.", fix="Run the deploy from its model again."
             )
-        with path.open("rb") as body:
-            making.aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=body,
-                            Metadata={"sha256": spec["sha256"]})  # fmt: skip
+        with path.open("rb") as body, aws_errors("PutObject"):
+            # Sends parts above 8 MB, so that an archive may exceed the 5 GB of a single request.
+            making.aws.client("s3").upload_fileobj(
+                body, bucket, key, ExtraArgs={"Metadata": {"sha256": spec["sha256"]}}
+            )
 
     def remove(self, making: Making, name: str) -> None:
         bucket, key = split_url(name)

@@ -86,6 +86,12 @@ def roll_back(making: Making, name: str, ledger: Ledger, *, to: str | None = Non
     return target
 
 
+def record_served(making: Making, name: str, ledger: Ledger) -> None:
+    """Writes down that what the endpoint serves now is good: for a deploy that nobody waited for."""
+    found = _describe(making, name)
+    _record(making, name, ledger, found, tags=_told_model(making, found["EndpointConfigName"]))
+
+
 def history(name: str, ledger: Ledger) -> tuple[Served, ...]:
     """What served when, newest first, as this machine's ledger knows it."""
     return tuple(_served(entry) for entry in reversed(ledger.history(name)))

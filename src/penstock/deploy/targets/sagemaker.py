@@ -13,12 +13,13 @@ from penstock.deploy.ledger import Ledger, ledger_path
 from penstock.deploy.logs import LogLine, follow, tail
 from penstock.deploy.metrics import EndpointMetrics, metrics
 from penstock.deploy.observe import observe
+from penstock.deploy.operate import record_served
 from penstock.deploy.plan import build_plan
 from penstock.deploy.request import DeployRequest
 from penstock.deploy.session import AwsSession
 from penstock.deploy.status import EndpointStatus, list_endpoints, status
 from penstock.deploy.steps import Plan
-from penstock.deploy.wait import wait_settled
+from penstock.deploy.wait import IN_SERVICE, wait_settled
 from penstock.ground.progress import SILENT, Progress
 
 
@@ -65,7 +66,11 @@ class SageMakerTarget:
         return list_endpoints(self.aws, ours_only=ours_only)
 
     def settle(self, name: str, *, progress: Progress = SILENT, timeout_s: float = 3600.0) -> str | None:
-        return wait_settled(Making(aws=self.aws, deployment=name, progress=progress), name, timeout_s=timeout_s)
+        making = Making(aws=self.aws, deployment=name, progress=progress)
+        settled = wait_settled(making, name, timeout_s=timeout_s)
+        if settled == IN_SERVICE and self.ledger.unproven(name):
+            record_served(making, name, self.ledger)
+        return settled
 
     def invoke(
         self,
