@@ -74,7 +74,7 @@ def as_array(data: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """The numpy array of an array or a tensor of PyTorch or TensorFlow (detached, on the CPU)."""
     for method in ("detach", "cpu"):
         data = getattr(data, method)() if hasattr(data, method) else data
-    return data.numpy() if _is_foreign_tensor(data) else np.asarray(data)
+    return data.numpy() if hasattr(data, "numpy") else np.asarray(data)
 
 
 def _is_foreign_tensor(data: Any) -> bool:

@@ -10,7 +10,8 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +137,19 @@ def _write_document(folder: Path, name: str, saved: Saved, has_code: bool, metad
         "model_id": None,
         "model_size_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         "model_uuid": uuid.uuid4().hex,
-        "penstock_version": version("penstock"),
+        **_own_version(),
         "prompts": None,
         "utc_time_created": str(datetime.datetime.now(datetime.UTC).replace(tzinfo=None)),
         **({"metadata": dict(metadata)} if metadata else {}),
     }
     _write(folder, MLmodel(table))
+
+
+def _own_version() -> dict[str, str]:
+    """Which Penstock wrote the folder; nothing where it runs from bare sources, as inside an image."""
+    with suppress(PackageNotFoundError):
+        return {"penstock_version": version("penstock")}
+    return {}
 
 
 def _write(folder: Path, document: MLmodel) -> None:

@@ -37,6 +37,8 @@ BUILT_IN: tuple[Entry, ...] = (
     Entry("lightgbm", f"{_HERE}.lightgbm", ("lightgbm",), "lightgbm"),
     Entry("onnx", f"{_HERE}.onnx", ("onnx",), "onnxruntime"),
     Entry("pytorch", f"{_HERE}.pytorch", ("torch",), "torch"),
+    Entry("keras", f"{_HERE}.keras", ("keras",), "keras"),
+    Entry("tensorflow", f"{_HERE}.tensorflow", ("tensorflow",), "tensorflow"),
     Entry(PYTHON_FUNCTION, f"{_HERE}.pyfunc", (), "cloudpickle"),
 )
 
