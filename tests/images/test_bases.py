@@ -84,6 +84,7 @@ def test_an_oci_base_is_rewritten_to_dockers_words(registry: str, tmp_path: Path
     with RegistryClient() as client:
         client.push(slim(tmp_path), f"{registry}/python:oci", format="oci")
     base = based(f"{registry}/python:oci", tmp_path)
+    assert based(f"{registry}/python:oci", tmp_path).digest == base.digest
     assert b"oci" not in base.image.append([]).manifest("docker")
 
 

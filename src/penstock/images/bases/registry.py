@@ -53,7 +53,7 @@ def ensure_registry_base(
     platform = Platform.parse(target.platform)
     with client or RegistryClient(auth=DockerConfig()) as registry:
         image = registry.pull(wanted, platform=platform, cache=blobs, progress=progress)
-    write_atomically(kept, image.digest().encode())
+    write_atomically(kept, (image.source_digest or image.digest()).encode())
     return base_of(image, target, name)
 
 
@@ -69,7 +69,7 @@ def base_of(image: Image, target: Target, name: str) -> Base:
         target=target,
         python_path=path,
         name=name,
-        digest=image.digest(),
+        digest=image.source_digest or image.digest(),
         interpreter=find_interpreter(target.python),
     )
 
