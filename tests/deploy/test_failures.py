@@ -8,6 +8,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from msgspec.structs import replace
 
 from deploy.stage import Stage
@@ -153,3 +154,51 @@ def test_what_the_model_refuses_and_where_it_breaks(stage: Stage) -> None:
     assert "bad rows" in refused.value.message
     with pytest.raises(NotFound):
         stage.target.invoke("nobody", b"{}")
+
+
+def test_a_model_that_crashes_on_a_call_is_told_with_its_log(stage: Stage) -> None:
+    stage.deploy(stage.request("fragile"))
+
+    def crash(params: dict[str, Any], **_: Any) -> None:
+        params["headers"]["X-Amzn-SageMaker-Custom-Attributes"] = "crash"
+
+    stage.aws.client("sagemaker-runtime").meta.events.register("before-call.sagemaker-runtime.InvokeEndpoint", crash)
+    with pytest.raises(ModelFailed) as caught:
+        stage.target.invoke("fragile", b"{}")
+    assert "PENSTOCK-D0" in str(caught.value)
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self._body
+
+
+ACCOUNT_TROUBLES = [
+    ("ResourceLimitExceeded", "The account-level service limit 'ml.m5.large for endpoint usage' is 0", "D011", 8),
+    ("AccessDeniedException", "User: x is not authorized to perform: iam:PassRole on resource: y", "D002", 7),
+    ("AccessDeniedException", "User: x is not authorized to perform: sagemaker:CreateModel on z", "D028", 7),
+    ("ValidationException", "Value 'ml.t3.large' at 'instanceType' failed to satisfy constraint: enum", "D040", 2),
+    ("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than", "D026", 7),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "diagnosis", "exit_code"), ACCOUNT_TROUBLES)
+def test_troubles_that_only_an_account_has(
+    stage: Stage, code: str, message: str, diagnosis: str, exit_code: int
+) -> None:
+    """The plane has no quotas or missing rights: its answer is replaced on the way by the one AWS would give."""
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        body = json.dumps({"__type": code, "message": message}).encode()
+        return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.1"}, _Raw(body))
+
+    name = f"trouble-{diagnosis.lower()}-{exit_code}"
+    stage.aws.client("sagemaker").meta.events.register("before-send.sagemaker.CreateModel", answer)
+    with pytest.raises(PenstockError, match=f"PENSTOCK-{diagnosis}") as caught:
+        stage.deploy(stage.request(name))
+    assert caught.value.exit_code == exit_code
+    left = [one for one in discover(name, stage.aws).found if one.kind is not Kind.LOGS]
+    assert left == [] or exit_code == 7

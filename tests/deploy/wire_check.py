@@ -89,6 +89,6 @@ def _size(size: float, shape: Shape, path: str) -> list[str]:
 
 def _python_pattern(pattern: str) -> str:
     """A model's (Java) pattern as Python's, which lacks the Unicode classes and has no surrogate pairs."""
-    whole = pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]")
+    whole = pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]").replace(r"\p{Print}", r"[\x20-\x7e]")
     whole = whole.replace(r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
     return re.sub(r"\\p\{\w+\}", r"\\w\\s", whole)
