@@ -319,6 +319,7 @@ def main() -> None:
     parser.add_argument("--postgres", help="postgresql://user@host:port, where databases may be created")
     parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an interrupted run leaves no servers behind
     sizes = [1000] if given.quick else [1000, 10_000, 100_000]
     seconds, rounds, points = (2.0, 1, 10_000) if given.quick else (5.0, given.rounds, 100_000)
     folder = Path(tempfile.mkdtemp(prefix="penstock-bench-"))
