@@ -49,6 +49,10 @@ def test_create_get_list_predict_update_delete(peer: MlflowPeer, image: str, tmp
     assert "mlflow-door" in peer.mlflow("deployments", "list", "-t", "penstock").stdout
     asked = tmp_path / "rows.json"
     asked.write_text(json.dumps({"columns": ["a"], "data": [[1.0]]}))
+    answered = peer.mlflow("deployments", "predict", *common, "-I", str(asked))
+    # The tiny image answers with what it was sent, which is no prediction; mlflow says so and shows it.
+    assert "dataframe_split" in answered.stderr
+    assert "'predictions' field" in answered.stderr
     again = peer.mlflow("deployments", "create", *common, "-m", str(model), "-C", f"image_url={image}")
     assert again.returncode != 0
     assert "exists already" in again.stderr
