@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTED := all,xgboost,lightgbm,onnx,skops,optimize
 
 .PHONY: help quickstart test check format tools clean
 
@@ -39,5 +40,5 @@ $(VENV)/.installed: $(VENV)/.uv pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.uv pyproject.toml
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[all]' --group dev
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(TESTED)]' --group dev
 	@touch $(VENV)/.installed $@
