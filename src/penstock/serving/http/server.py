@@ -13,7 +13,8 @@ from pathlib import Path
 
 from penstock.ground.errors import InvalidInput, PenstockError
 from penstock.ground.names import short_id
-from penstock.serving.http.connection import Connection, Marks
+from penstock.serving.http.connection import Connection
+from penstock.serving.http.link import Marks
 from penstock.serving.http.loop import run_loop
 from penstock.serving.http.types import Application, ClientDisconnected, Refused, Request, Response
 from penstock.serving.http.wire import error_response
