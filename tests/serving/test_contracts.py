@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from penstock.ground.errors import InvalidInput
 from penstock.serving.options import serve_options
-from serving.served import NAMES, ROW, Served
+from serving.served import DEADLINE_S, NAMES, ROW, Served
 
 Serve = Callable[..., Served]
 ALIVE = ["/", "/livez", "/health/live", "/v2/health/live"]
@@ -170,6 +171,22 @@ def test_a_multi_model_endpoint(tricky_folder: Path, iris_folder: Path, serve_fo
     assert served.call("DELETE", "/models/a1").status == 404
     assert served.call("GET", "/ping").status == 200
     assert served.call("POST", "/models", "{").status == 400
+
+
+@pytest.mark.parametrize("variable", ["PENSTOCK_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS"])
+def test_a_multi_model_endpoint_has_one_worker(variable: str) -> None:
+    environment = {"SAGEMAKER_MULTI_MODEL": "true", variable: "2"}
+    with pytest.raises(InvalidInput, match=rf"{variable} is '2' .*SAGEMAKER_MULTI_MODEL.* unknown to the others"):
+        serve_options(environment=environment)
+    with pytest.raises(InvalidInput, match="--workers is '3'"):
+        serve_options({"workers": "3"}, environment=environment)
+    assert serve_options({"workers": "1"}, environment=environment).workers == 1
+
+
+def test_a_multi_model_endpoint_with_two_workers_does_not_start(serve_folder: Serve) -> None:
+    served = serve_folder(None, "--workers", "2", environment={"SAGEMAKER_MULTI_MODEL": "true"})
+    assert served.process.wait(DEADLINE_S) == 1
+    assert "--workers is '2' on a multi-model endpoint" in served.log.read_text()
 
 
 def test_knative_gives_the_port(tricky_folder: Path, tmp_path: Path) -> None:

@@ -65,7 +65,9 @@ def serve_options(
         multi_model=multi_model,
         host=given.get("host") or env.get("PENSTOCK_HOST") or "0.0.0.0",
         port=int(_number(text("port", *PORT_VARIABLES), 8080, most=65535)),
-        workers=int(_number(text("workers", "PENSTOCK_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS"), 1, least=1)),
+        workers=_workers(
+            text("workers", "PENSTOCK_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS"), multi_model=multi_model
+        ),
         max_body_bytes=int(_number(text("max_body_bytes", "PENSTOCK_MAX_BODY_BYTES"), max(payload_mb, 25) * MEBIBYTE)),
         request_timeout_s=_number(
             text(
@@ -103,6 +105,18 @@ def _number(found: tuple[str, str] | None, default: float, *, least: float = 0, 
     if not least <= number <= most:
         raise InvalidInput(f"{origin} is {text!r}.", fix=f"Give a number from {least:g} to {most:g}.")
     return number
+
+
+def _workers(found: tuple[str, str] | None, *, multi_model: bool) -> int:
+    """How many processes serve: one on a multi-model endpoint, as each would know only the models loaded in it."""
+    workers = int(_number(found, 1, least=1))
+    if multi_model and workers > 1 and found is not None:
+        raise InvalidInput(
+            f"{found[1]} is {found[0]!r} on a multi-model endpoint (SAGEMAKER_MULTI_MODEL): a model loaded in one "
+            "worker is unknown to the others.",
+            fix=f"Leave {found[1]} out or make it 1, or unset SAGEMAKER_MULTI_MODEL.",
+        )
+    return workers
 
 
 def _model_directory(argument: str | None, environment: Mapping[str, str]) -> Path:
