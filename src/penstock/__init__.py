@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from penstock.doors import DOORS
-from penstock.ground.version import __version__
+from penstock.ground.version import __version__ as __version__
 
 __all__ = sorted([*DOORS, "__version__"])
 
