@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTED := all,xgboost,lightgbm,onnx,skops,optimize
 
-.PHONY: help quickstart test check format tools clean
+.PHONY: help quickstart test test-full check format tools clean
 
 help:            ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,7 +14,10 @@ quickstart: $(VENV)/.installed  ## Install, and run the whole story: notebook to
 	@$(BIN)/penstock quickstart
 
 test: $(VENV)/.installed-dev tools check  ## Install what the tests need, and pass them
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
+
+test-full: $(VENV)/.installed-dev tools check  ## The same, and the tests that are too heavy for every day
+	@$(BIN)/pytest -n 3 --dist worksteal -m ''
 
 check: $(VENV)/.installed-dev  ## Lint, format and strict types
 	@$(BIN)/ruff check --quiet src tests bench scripts

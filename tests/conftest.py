@@ -17,16 +17,19 @@ from pathlib import Path
 
 import pytest
 
+from components import missing
+
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venvs"
 
 
-def missing(what: str, fix: str) -> None:
-    """Skips the test for want of ``what``, or fails it where CI=true."""
-    message = f"{what} is not here: {fix}"
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(message)
-    pytest.skip(message)
+# What waits long for real servers goes first, so that no worker is left alone with it at the end.
+LONG_WAITS = ("tests/journey/", "tests/wire/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the folders that wait long first and leaves the order as it is otherwise."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG_WAITS))
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +40,6 @@ def tool() -> Callable[[str], Path]:
         found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/lib/postgresql/15/bin")
         if found is None:
             missing(name, f"install it (scripts/test-tools does where it may), e.g. apt-get install {name}")
-            raise AssertionError
         return Path(found)
 
     return find

@@ -10,7 +10,7 @@ import importlib.util
 
 import pytest
 
-from conftest import missing
+from components import missing
 
 QUICK_RING = ("xgboost", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "onnxmltools", "skops", "torch", "psycopg")
 

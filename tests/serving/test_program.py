@@ -15,6 +15,8 @@ import pytest
 from serving.served import Served, free_port
 from serving.tricky_model import RAISE
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def last_line(served: Served) -> str:
     return served.log.read_text().strip().splitlines()[-1]
@@ -78,7 +80,7 @@ def test_it_serves_as_a_stranger_and_writes_nothing(tricky_folder: Path, tool: C
     bwrap = tool("bwrap")
     port = free_port()
     view = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--unshare-pid", "--as-pid-1"]
-    model = ["--ro-bind", str(tricky_folder), "/tmp/model"]
+    model = ["--ro-bind", str(ROOT), str(ROOT), "--ro-bind", str(tricky_folder), "/tmp/model"]
     command = [sys.executable, "-m", "penstock.serving", "serve", "/tmp/model", "--port", str(port)]
     with subprocess.Popen(
         [str(bwrap), *view, *model, "--unshare-user", "--uid", "12345", "--gid", "12345", *command],

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.full  # half a minute of mlflow's own work
+
 # Run by both sides, each in its own process, for autologging changes classes. Logging the model is left out here: it
 # takes mlflow seconds each time, and what it logs is compared in test_models_with_mlflow.
 PROGRAM = """

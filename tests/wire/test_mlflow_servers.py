@@ -16,6 +16,8 @@ from penstock.api.transfer import import_from
 from penstock.ground.errors import InvalidInput, NotFound, NotImplementedHere
 from wire.mlflow_servers import stock_server
 
+pytestmark = pytest.mark.full  # a stock server takes twenty seconds to start, and there are two
+
 
 @pytest.fixture(scope="module", params=["mlflow", "mlflow2"])
 def server(
