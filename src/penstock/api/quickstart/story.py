@@ -157,7 +157,7 @@ def watch(calls: int, settings: Settings, progress: Progress) -> EndpointMetrics
             found = deployments.metrics(ENDPOINT, minutes=5, settings=settings)
             if found.invocations >= calls:
                 latency = found.variants[0].model_latency_avg_ms or 0.0
-                phase.detail(f"{found.invocations} invocations, model latency {latency:.1f} ms")
+                phase.detail(f"invocations: {found.invocations}, model latency: {latency:.1f} ms")
                 return found
     raise Unavailable("CloudWatch does not count the invocation.", fix="See the plane's log.")
 
