@@ -16,6 +16,8 @@ from penstock.oci.auth import Basic
 from penstock.oci.client import RegistryClient
 from penstock.rehearsal.process import plane_environment
 
+pytestmark = pytest.mark.full  # a minute of mlflow starting, once a command
+
 
 @pytest.fixture
 def image(stage: Stage) -> str:  # noqa: F811
