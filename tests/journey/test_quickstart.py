@@ -25,7 +25,9 @@ def program(tmp_path: Path) -> Program:
 
 
 def test_the_story_told_to_an_ordinary_user(tmp_path: Path) -> None:
-    program = Program(tmp_path / "state", through=ORDINARY_USER)
+    # What the user's own shell says of AWS must not lead the rehearsal elsewhere.
+    elsewhere = {"AWS_PROFILE": "production", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "eu-west-1"}
+    program = Program(tmp_path / "state", through=ORDINARY_USER, extra=elsewhere)
     report = program.document("quickstart")
     assert report["endpoint"]["status"] == "InService"
     assert report["endpoint"]["response"] == [2.0]

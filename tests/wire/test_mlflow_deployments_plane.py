@@ -7,7 +7,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from rehearsal.planes import Rehearsal, plane_cache, rehearsal, tiny
+
+pytestmark = pytest.mark.full  # mlflow polls every five seconds and starts anew for each command
 
 __all__ = ["plane_cache", "rehearsal", "tiny"]
 SCRIPT = Path(__file__).with_name("mlflow_deployments_story.py")

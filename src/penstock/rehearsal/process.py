@@ -55,6 +55,11 @@ def start_plane(
     return _wait_until_ready(state_dir, _spawn(command, log), log)
 
 
+def _own_environment() -> dict[str, str]:
+    """The plane's environment: nothing that tells an AWS client where AWS is, for the plane is where it ends."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+
+
 def find_plane(state_dir: Path) -> PlaneInfo | None:
     """The plane that runs on ``state_dir``, or None; a file left by a killed plane does not count."""
     try:
@@ -113,7 +118,7 @@ def _spawn(command: list[str], log: Path) -> int:
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    return os.posix_spawn(command[0], command, _own_environment(), file_actions=actions, setsid=True)
 
 
 def _wait_until_ready(state_dir: Path, pid: int, log: Path) -> PlaneInfo:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from penstock.api import deployments
 from penstock.api.quickstart import handover, story
+from penstock.api.quickstart.iris import TrainedIris
 from penstock.api.quickstart.processes import family
 from penstock.api.quickstart.proof import cloud_checks, process_check
 from penstock.api.quickstart.report import Check, QuickstartReport, ShownEndpoint
@@ -30,10 +31,11 @@ Say = Callable[[str], None]
 
 
 class Stage(Struct, frozen=True):
-    """Where the story plays: a plane of its own, its environment and an ordinary boto3 session."""
+    """Where the story plays: a plane of its own, the settings and environment that lead there, and a boto3 session."""
 
     home: Path
     plane: PlaneInfo
+    settings: Settings
     environment: dict[str, str]
     session: Any
 
@@ -60,45 +62,54 @@ def quickstart(
         run = story.track(trained, progress)
         built = story.build(run.model_uri, story.lock(run.model_uri, known, progress), known, progress)
         with _stage(home, known, keep=keep, port=port, progress=progress) as stage:
-            deployment = story.deploy(run.model_uri, built, known, progress)
-            status = story.wait(stage.session, progress)
-            say(f"Application status is: {status}")
-            asked = story.question(trained)
-            response = story.ask(asked, stage.session, progress)
-            say(f"Received response: {response}")
-            figures = story.watch(1, known, progress)
-            endpoint = ShownEndpoint(
-                name=story.ENDPOINT,
-                status=status,
-                plane_url=stage.plane.url,
-                runner=_runner(stage.plane),
-                request=asked.text,
-                response=response,
-                invocations=figures.invocations,
-                latency_ms=figures.variants[0].model_latency_avg_ms,
-            )
-            commands = handover.commands(
-                endpoint=story.ENDPOINT, url=stage.plane.url, request=asked.text, environment=stage.environment
-            )
-            checks = () if keep else _removed(stage, known, progress)
+            deployment = story.deploy(run.model_uri, built, stage.settings, progress)
+            endpoint = _used(stage, trained, progress, say)
+            commands = _commands(stage, endpoint) if keep else {}
+            checks = () if keep else _removed(stage, progress)
     return QuickstartReport(
         run=run,
         image=story.shown_image(built, deployment),
         endpoint=endpoint,
         seconds=time.monotonic() - started,
         checks=checks,
-        commands=commands if keep else {},
+        commands=commands,
+    )
+
+
+def _used(stage: Stage, trained: TrainedIris, progress: Progress, say: Say) -> ShownEndpoint:
+    """The endpoint, waited for, asked and watched."""
+    status = story.wait(stage.session, progress)
+    say(f"Application status is: {status}")
+    asked = story.question(trained)
+    response = story.ask(asked, stage.session, progress)
+    say(f"Received response: {response}")
+    figures = story.watch(1, stage.settings, progress)
+    return ShownEndpoint(
+        name=story.ENDPOINT,
+        status=status,
+        plane_url=stage.plane.url,
+        runner=_runner(stage.plane),
+        request=asked.text,
+        response=response,
+        invocations=figures.invocations,
+        latency_ms=figures.variants[0].model_latency_avg_ms,
+    )
+
+
+def _commands(stage: Stage, endpoint: ShownEndpoint) -> dict[str, str]:
+    return handover.commands(
+        endpoint=endpoint.name, url=endpoint.plane_url, request=endpoint.request, environment=stage.environment
     )
 
 
 def clean(*, settings: Settings | None = None, progress: Progress = SILENT) -> bool:
     """Removes what an earlier quickstart left: one that was kept, or one that was killed. False: there was nothing."""
     home = story.quickstart_dir(settings or load_settings())
-    if not (home / "registry").exists():
+    if not home.exists():
         return False
     with progress.phase("Remove what an earlier quickstart left"):
         stop_plane(home)
-        _forget(home)
+        remove_tree(home)
     return True
 
 
@@ -132,8 +143,10 @@ def _stage(home: Path, settings: Settings, *, keep: bool, port: int, progress: P
             phase.detail(plane.url)
         environment = plane_environment(plane)
         os.environ.pop("AWS_PROFILE", None)
-        os.environ.update(environment)
-        yield Stage(home, plane, environment, story.boto_session(environment))
+        os.environ.update(environment, **_past_proxies(before))
+        # What the user's own settings say of AWS must not count here: not a profile, nor another endpoint.
+        here = msgspec.structs.replace(settings, region=plane.region, profile=None, endpoint_url=plane.url)
+        yield Stage(home, plane, here, environment, story.boto_session(environment))
     except BaseException:
         keep = False
         raise
@@ -141,16 +154,23 @@ def _stage(home: Path, settings: Settings, *, keep: bool, port: int, progress: P
         if not keep:
             with progress.phase("Stop the plane"):
                 stop_plane(home)
-                _forget(home)
+                remove_tree(home)
         os.environ.clear()
         os.environ.update(before)
 
 
-def _removed(stage: Stage, settings: Settings, progress: Progress) -> tuple[Check, ...]:
+def _past_proxies(environment: dict[str, str]) -> dict[str, str]:
+    """What keeps a configured proxy out of the talk with this machine."""
+    others = environment.get("no_proxy") or environment.get("NO_PROXY")
+    value = f"{others},127.0.0.1" if others else "127.0.0.1"
+    return {"no_proxy": value, "NO_PROXY": value}
+
+
+def _removed(stage: Stage, progress: Progress) -> tuple[Check, ...]:
     """The proof that all is gone. Raises EndpointFailed when something is left."""
     processes = family(stage.plane.pid, mentioning=stage.home)
     with progress.phase("Delete everything") as phase:
-        report = deployments.delete(story.ENDPOINT, settings=settings, progress=SILENT)
+        report = deployments.delete(story.ENDPOINT, settings=stage.settings)
         phase.detail(f"{len(report.removed)} resources removed")
     with progress.phase("Prove that nothing is left") as phase:
         checks = cloud_checks(stage.session)
@@ -165,10 +185,6 @@ def _removed(stage: Stage, settings: Settings, progress: Progress) -> tuple[Chec
             fix="Run `penstock quickstart --clean`.",
         )
     return checks
-
-
-def _forget(home: Path) -> None:
-    remove_tree(home)
 
 
 def _runner(plane: PlaneInfo) -> str:
