@@ -82,7 +82,26 @@ def test_a_second_push_sends_only_what_changed(
     assert sum(method == "PUT" and "/blobs/" in path for method, path, _ in recorder.requests) == 2
     recorder.requests.clear()
     client.push(changed, f"{host}/iris:v2")
-    assert [method for method, _, _ in recorder.requests] == ["HEAD"]
+    assert [method for method, _, _ in recorder.requests] == ["GET"]
+
+
+def test_what_the_tag_names_already_is_not_asked_for(
+    tmp_path: Path, host: str, client: RegistryClient, recorder: Recorder
+) -> None:
+    client.push(make_image(tmp_path / "cache"), f"{host}/iris:v1")
+    recorder.requests.clear()
+    client.push(make_image(tmp_path / "cache", model=os.urandom(100)), f"{host}/iris:v1")
+    asked = sorted(method for method, _, _ in recorder.requests)
+    assert asked == ["GET", "HEAD", "HEAD", "POST", "POST", "PUT", "PUT", "PUT"]
+
+
+def test_a_registry_on_this_machine_costs_no_certificates(
+    tmp_path: Path, host: str, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent.pem"))
+    client.push(make_image(tmp_path / "cache"), f"{host}/iris:v1")
+    with pytest.raises(InvalidInput, match="SSL_CERT_FILE"):
+        client.find_digest("registry.example/iris:v1")
 
 
 def test_blobs_are_mounted_from_another_repository(

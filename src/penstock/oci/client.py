@@ -22,6 +22,7 @@ from penstock.oci.cache import BlobCache
 from penstock.oci.connection import BlobMissing, Connection, Retries
 from penstock.oci.download import Download
 from penstock.oci.image import MANIFEST_TYPE, Image
+from penstock.oci.network import Network
 from penstock.oci.parallel import run_all
 from penstock.oci.reference import DEFAULT_REGISTRY, Reference
 from penstock.oci.repository import Repository
@@ -63,11 +64,11 @@ class RegistryClient:
         self._clock = clock
         self._connections: dict[tuple[str, bool], Connection] = {}
         self._lock = threading.Lock()
-        self._http = _http_client(transport, timeout_seconds)
+        self._network = Network(transport, timeout_seconds=timeout_seconds)
 
     def close(self) -> None:
         """Closes the connections that are kept open."""
-        self._http.close()
+        self._network.close()
 
     def __enter__(self) -> RegistryClient:
         return self
@@ -97,18 +98,19 @@ class RegistryClient:
             raise InvalidInput(f"The image's digest is {digest}, not that of {place}. Push it by a tag.")
         repository = self._repository(place)
         with progress.phase(f"push {place}") as phase:
-            if repository.find_digest(place.tag or digest) == digest:
+            there = repository.find_manifest(place.tag or digest)
+            if there is not None and there.digest == digest:
                 phase.detail("already there")
                 return digest
             sources = _sources(image)
             tally = Tally(phase, sum(source.size_bytes for source in sources))
-            uploads = [Upload(repository, source, tuple(mount_from), tally).run for source in sources]
+            uploads = [Upload(repository, source, tuple(mount_from), tally) for source in sources]
             raw = RawManifest(content, MANIFEST_TYPE[format], digest)
-            run_all(uploads, threads=STREAMS, stop=tally.stop)
+            _send(uploads, tally, known=_blobs_of(there))
             try:
                 repository.put_manifest(raw, version=place.tag or digest)
             except BlobMissing:  # somebody deleted an image that shared it since we asked: all is asked once more
-                run_all(uploads, threads=STREAMS, stop=tally.stop)
+                _send(uploads, tally)
                 repository.put_manifest(raw, version=place.tag or digest)
         return digest
 
@@ -178,7 +180,7 @@ class RegistryClient:
         with self._lock:
             if (host, mirror) not in self._connections:
                 self._connections[host, mirror] = Connection(
-                    registry, host, http=self._http, keychain=keychain, plain_http=self._plain_http
+                    registry, host, network=self._network, keychain=keychain, plain_http=self._plain_http
                 )
             return self._connections[host, mirror]
 
@@ -196,19 +198,30 @@ def _resolve(repository: Repository, place: Reference, platform: Platform | None
     return repository.get_manifest(chosen.digest)
 
 
+def _send(uploads: Sequence[Upload], tally: Tally, *, known: frozenset[str] = frozenset()) -> None:
+    """Brings all blobs there, those that are ``known`` to be there unasked."""
+    for upload in uploads:
+        if upload.source.digest in known:
+            tally.at(upload.source.digest, upload.source.size_bytes)
+    jobs = [upload.run for upload in uploads if upload.source.digest not in known]
+    run_all(jobs, threads=STREAMS, stop=tally.stop)
+
+
+def _blobs_of(there: RawManifest | None) -> frozenset[str]:
+    """The blobs of an image that a repository has: it took the manifest only when it had them all."""
+    try:
+        manifest = None if there is None else there.decode()
+    except PenstockError:
+        return frozenset()
+    if not isinstance(manifest, Manifest):
+        return frozenset()
+    return frozenset(blob.digest for blob in (manifest.config, *manifest.layers))
+
+
 def _sources(image: Image) -> list[Source]:
     """The blobs of the image, each once, the small config among them."""
     layers = {layer.digest: layer for layer in image.layers}.values()
     return [memory_source(image.config_bytes()), *(Source(each.digest, each.size_bytes, each.open) for each in layers)]
-
-
-def _http_client(transport: httpx.BaseTransport | None, timeout_seconds: float) -> httpx.Client:
-    timeout = httpx.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds))
-    headers = {"User-Agent": "penstock", "Accept-Encoding": "identity"}
-    if transport is not None:
-        return httpx.Client(transport=transport, timeout=timeout, headers=headers)
-    direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}  # past any proxy
-    return httpx.Client(timeout=timeout, headers=headers, mounts=direct)
 
 
 def _parsed(reference: Reference | str) -> Reference:

@@ -26,6 +26,7 @@ from penstock.ground.errors import (
 )
 from penstock.oci.auth import Keychain
 from penstock.oci.authorizer import Authorizer
+from penstock.oci.network import Network
 from penstock.oci.reference import is_loopback
 
 _MAX_ERROR_BYTES = 16 << 10
@@ -75,9 +76,9 @@ class BlobMissing(Conflict):
 class Connection:
     """Talks to one registry. ``host`` is where it answers; plain HTTP only on loopback or when asked for."""
 
-    def __init__(self, registry: str, host: str, *, http: httpx.Client, keychain: Keychain, plain_http: bool) -> None:
+    def __init__(self, registry: str, host: str, *, network: Network, keychain: Keychain, plain_http: bool) -> None:
         self.registry = registry
-        self._http = http
+        self._network = network
         self._plain_http = plain_http or is_loopback(host)
         self._base = httpx.URL(f"{'http' if self._plain_http else 'https'}://{host}/v2/")
         self._authorizer = Authorizer(registry, keychain, self._ask_realm)
@@ -147,10 +148,8 @@ class Connection:
         self, method: str, url: httpx.URL, headers: dict[str, str], body: Body | None, authorization: str | None
     ) -> httpx.Response:
         own = {"Authorization": authorization} if authorization else {}
-        request = self._http.build_request(
-            method, url, headers={**headers, **own}, content=body() if body is not None else None
-        )
-        return self._http.send(request, stream=True, follow_redirects=False, auth=None)
+        content = body() if body is not None else None
+        return self._network.send(httpx.Request(method, url, headers={**headers, **own}, content=content), stream=True)
 
     def _is_home(self, url: httpx.URL) -> bool:
         return (url.scheme, url.host, url.port) == (self._base.scheme, self._base.host, self._base.port)
@@ -166,7 +165,7 @@ class Connection:
 
     def _ask_realm(self, request: httpx.Request) -> httpx.Response:
         self._check_scheme(request.url)
-        return self._http.send(request, follow_redirects=False, auth=None)
+        return self._network.send(request)
 
 
 @contextmanager

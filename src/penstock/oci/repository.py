@@ -46,6 +46,19 @@ class Repository(Struct, frozen=True):
 
         return self.retry(ask)
 
+    def find_manifest(self, version: str) -> RawManifest | None:
+        """The manifest or index called ``version`` as the registry gives it, believed in nothing, or None."""
+
+        def ask() -> RawManifest | None:
+            url = self._manifest(version)
+            with self.connection.send("GET", url, expect=(200, 404), headers=_ACCEPT) as response:
+                if response.status_code == 404:
+                    return None
+                content = _capped(response)
+                return RawManifest(content, response.headers.get("Content-Type", ""), digest_of(content))
+
+        return self.retry(ask)
+
     def get_manifest(self, version: str) -> RawManifest:
         """The manifest or index called ``version``. Raises NotFound, IntegrityError if it is another one."""
 
