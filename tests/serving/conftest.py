@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from penstock.models.folder import read_model_folder
+from penstock.models.optimize.compile import optimize
 from penstock.models.pack import save_model
 from penstock.models.signature import infer_signature
 from serving.served import Served
@@ -24,6 +27,16 @@ def iris_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "iris"
     signature = infer_signature(features, model.predict(features))
     save_model(model, folder, signature=signature, input_example=features.head(3))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compiled_iris_folder(iris_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a proven compiled form."""
+    folder = tmp_path_factory.mktemp("models") / "compiled"
+    shutil.copytree(iris_folder, folder)
+    verdict = optimize(read_model_folder(folder))
+    assert verdict.accepted, verdict.reason
     return folder
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
-from serving.served import DEADLINE_S, Answered, Served
+from serving.served import DEADLINE_S, ROW, Answered, Served
 from serving.tricky_model import RAISE, WAIT
 
 Serve = Callable[..., Served]
@@ -135,3 +138,34 @@ def test_a_sample_of_requests_is_logged_with_predictions(tricky_folder: Path, se
     line = next(line for line in served.log.read_text().splitlines() if line.startswith("{"))
     found = json.loads(line)
     assert (found["event"], found["request_id"], found["predictions"]) == ("prediction", "mine", [3.0])
+
+
+def test_beside_a_compiled_form_the_original_is_loaded_when_a_row_needs_it(
+    compiled_iris_folder: Path, serve_folder: Serve
+) -> None:
+    served = serve_folder(compiled_iris_folder).wait_ready()
+    maps = Path(f"/proc/{served.process.pid}/maps")
+    for _ in range(100):  # well known by now, so answered on the loop
+        assert ask(served, *ROW).json == {"predictions": [2]}
+    assert "sklearn" not in maps.read_text()
+    with ThreadPoolExecutor(4) as pool:
+        beyond = [pool.submit(ask, served, 1e300, 0, 0, 0) for _ in range(2)]
+        near = [pool.submit(ask, served, *ROW) for _ in range(2)]
+        assert [each.result().status for each in (*beyond, *near)] == [200] * 4
+    assert "sklearn" in maps.read_text()
+
+
+def test_an_original_that_does_not_load_is_the_answer_of_the_rows_that_need_it(
+    compiled_iris_folder: Path, serve_folder: Serve, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(compiled_iris_folder, folder)
+    document = yaml.safe_load((folder / "MLmodel").read_text())
+    broken = b"cno_such_module\nThing\n."
+    (folder / "model.pkl").write_bytes(broken)
+    document["penstock_optimized"]["original_sha256"] = hashlib.sha256(broken).hexdigest()
+    (folder / "MLmodel").write_text(yaml.safe_dump(document))
+    served = serve_folder(folder).wait_ready()
+    refused = ask(served, 1e300, 0, 0, 0)
+    assert (refused.status, ask(served, *ROW).status) == (500, 200)
+    assert "no_such_module" in refused.json["message"]

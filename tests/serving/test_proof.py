@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from penstock.models.folder import read_model_folder
 from penstock.models.load import load_model
-from penstock.models.optimize.compile import optimize
+from penstock.models.optimize.attach import find_verdict
 from penstock.models.pack import save_model
 from penstock.models.signature import infer_signature
 from penstock.serving.payload import Payload
@@ -58,12 +57,12 @@ def test_a_model_that_does_not_is_found_out(tmp_path: Path, answer: str, reason:
     assert reason in str(batching_refused(predictor(tmp_path, answer)))
 
 
-def test_a_compiled_model_is_batched_only_as_far_as_it_is_compiled(iris_folder: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "iris"
-    shutil.copytree(iris_folder, folder)
-    verdict = optimize(read_model_folder(folder))
-    assert verdict.accepted, verdict.reason
-    compiled, plain = Predictor(load_model(folder)), Predictor(load_model(iris_folder))
+def test_a_compiled_model_is_batched_only_as_far_as_it_is_compiled(
+    iris_folder: Path, compiled_iris_folder: Path
+) -> None:
+    verdict = find_verdict(read_model_folder(compiled_iris_folder))
+    assert verdict is not None
+    compiled, plain = Predictor(load_model(compiled_iris_folder)), Predictor(load_model(iris_folder))
     assert compiled.most_rows_together == verdict.max_rows
     assert not compiled.may_go_together([[1.0, 2.0, 3.0, float("nan")]])
     assert not compiled.may_go_together([[1.0, 2.0, 3.0, 1e300]])

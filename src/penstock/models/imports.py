@@ -1,9 +1,11 @@
-"""Which modules Python files import, and what counts as a module that something must install."""
+"""Which modules Python files import, what counts as a module that something must install, and keeping one out."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.ground.errors import InvalidInput
@@ -34,3 +36,17 @@ def top_level(modules: frozenset[str]) -> frozenset[str]:
     """The packages of these modules, without Python's own: of "sklearn.svm._classes" and "io" only "sklearn"."""
     roots = {name.partition(".")[0] for name in modules}
     return frozenset(roots - sys.stdlib_module_names - {"__main__", "builtins"})
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """While the block runs, importing ``module`` fails as if it were not installed; one that is there already stays."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if sys.modules.get(module, 0) is None:
+            del sys.modules[module]

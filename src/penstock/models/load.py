@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from penstock.models.flavors.table import flavor_of_folder, get_flavor
 from penstock.models.folder import ModelFolder, read_model_folder
 from penstock.models.frames import checked_frame, frame_of_rows
 from penstock.models.optimize.attach import with_compiled
+from penstock.models.optimize.predictor import OriginalNeeded
 from penstock.models.parameters import checked_params
 from penstock.models.schema import Schema
 from penstock.models.tensors import checked_tensors
@@ -82,7 +84,7 @@ class LoadedModel:
         checked = checked_params(schema, params) if params or schema else None
         try:
             return self.predictor.predict(data, checked)
-        except PenstockError:
+        except (PenstockError, OriginalNeeded):
             raise
         except Exception as error:
             raise ModelFailed(f"The model raised {type(error).__name__}: {error}") from error
@@ -96,19 +98,30 @@ def _all_sent(schema: Schema, names: Sequence[Any] | None) -> bool:
 def load_model(path: Path | str, *, trust: Trust = TRUSTED) -> LoadedModel:
     """The model in the folder at ``path``, ready to answer. Loading a pickle or a code file runs code of the folder.
 
+    Beside a proven compiled form the original, and its library, are loaded when a request first needs them.
+
     Raises ModelFolderInvalid, EnvironmentMismatch when a library is missing, Forbidden when ``trust`` does not reach,
     ModelFailed when the model's own code raises while it loads.
     """
     folder = read_model_folder(Path(path))
+    return LoadedModel(folder, with_compiled(folder, partial(_load_predictor, folder, trust)))
+
+
+def load_original(path: Path | str, *, trust: Trust = TRUSTED) -> LoadedModel:
+    """As ``load_model``, without the compiled form that the folder may hold."""
+    folder = read_model_folder(Path(path))
+    return LoadedModel(folder, _load_predictor(folder, trust))
+
+
+def _load_predictor(folder: ModelFolder, trust: Trust) -> Predictor:
     flavor = get_flavor(flavor_of_folder(folder.document))
     _add_code(folder, trust)
     try:
-        predictor = with_compiled(folder, flavor.load(folder, trust))
+        return flavor.load(folder, trust)
     except PenstockError:
         raise
     except Exception as error:
         raise ModelFailed(_load_failure(folder, error), fix=_load_fix(error)) from error
-    return LoadedModel(folder, predictor)
 
 
 def _add_code(folder: ModelFolder, trust: Trust) -> None:

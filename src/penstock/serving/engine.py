@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from penstock.ground.errors import InternalError, PenstockError, TimedOut, Unavailable
+from penstock.models.optimize.predictor import OriginalNeeded
 from penstock.serving.http.types import Response
 from penstock.serving.metrics import Metrics
 from penstock.serving.payload import Payload
@@ -55,6 +56,7 @@ class Costs:
 
 
 Encode = Callable[[Any], Response]
+Result = TypeVar("Result")
 
 
 class EngineLimits(Struct, frozen=True, kw_only=True):
@@ -109,7 +111,7 @@ class Engine:
         """Tries whether batching is exact, away from the loop; gives the reason against it or None."""
         refused = "it is switched off"
         if self._limits.batching:
-            found = await self._loop.run_in_executor(self._executor, batching_refused, self._predictor)
+            found = await self._loop.run_in_executor(self._executor, self._patiently, self._refused)
             refused = found or ""
         self.batching_refused = refused or None
         self._batching = not refused
@@ -121,12 +123,15 @@ class Engine:
 
     def submit(self, payload: Payload, encode: Encode) -> Response | asyncio.Future[Response]:
         """The answer at once where that is quickest, else a future of it. Raises Unavailable when the queue is full."""
-        if not self._queue and not self._running and self._is_direct(payload):
-            started = time.perf_counter()
+        if self._queue or self._running or not self._is_direct(payload):
+            return self._enqueue(payload, None, encode)
+        started = time.perf_counter()
+        try:
             predictions = self._predictor.predict(payload)
-            self._measured(0 if payload.rows is None else len(payload.rows), time.perf_counter() - started, 1)
-            return encode(predictions)
-        return self._enqueue(payload, None, encode)
+        except OriginalNeeded:
+            return self._enqueue(payload, None, encode)
+        self._measured(0 if payload.rows is None else len(payload.rows), time.perf_counter() - started, 1)
+        return encode(predictions)
 
     def submit_work(self, work: Callable[[], Response]) -> asyncio.Future[Response]:
         """A future of what ``work`` returns, done away from the loop: for bodies too large to decode in it."""
@@ -134,7 +139,7 @@ class Engine:
 
     def predict(self, payload: Payload) -> Any:
         """The prediction itself, for ``work`` on the engine's thread."""
-        return self._predictor.predict(payload)
+        return self._patiently(lambda: self._predictor.predict(payload))
 
     def _is_direct(self, payload: Payload) -> bool:
         rows = 0 if payload.rows is None else len(payload.rows)
@@ -170,12 +175,20 @@ class Engine:
         batch = self._next_batch()
         if batch:
             rows = sum(ticket.rows for ticket in batch)
-            if batch[0].work is None and self._costs.of(rows) < INLINE_S:
-                self._deliver(batch, self._answers(batch))
-            else:
+            if batch[0].work is not None or self._costs.of(rows) >= INLINE_S:
                 self._run_aside(batch)
+            else:
+                self._answer_here(batch)
         self._metrics.queued(len(self._queue))
         self._schedule()
+
+    def _answer_here(self, batch: list[Ticket]) -> None:
+        try:
+            answers = self._answers(batch)
+        except OriginalNeeded:
+            self._run_aside(batch)
+        else:
+            self._deliver(batch, answers)
 
     def _next_batch(self) -> list[Ticket]:
         now, queue = self._loop.time(), self._queue
@@ -204,7 +217,7 @@ class Engine:
     def _run_aside(self, batch: list[Ticket]) -> None:
         self._running = batch
         self._metrics.running(len(batch))
-        done = self._loop.run_in_executor(self._executor, self._answers, batch)
+        done = self._loop.run_in_executor(self._executor, self._answers_aside, batch)
         done.add_done_callback(self._ran_aside)
         self._loop.call_later(WATCH_S, self._watch)
 
@@ -238,6 +251,25 @@ class Engine:
                 ticket.future.set_result(answer)
             else:
                 ticket.future.set_exception(answer)
+
+    # -- on the engine's thread
+
+    def _answers_aside(self, batch: list[Ticket]) -> list[Response | Exception]:
+        try:
+            return self._patiently(lambda: self._answers(batch))
+        except Exception as error:  # noqa: BLE001 - the original does not load: that is their answer
+            return [error] * len(batch)
+
+    def _refused(self) -> str | None:
+        return batching_refused(self._predictor)
+
+    def _patiently(self, work: Callable[[], Result]) -> Result:
+        """What ``work`` gives, once the original is loaded if it needs that."""
+        try:
+            return work()
+        except OriginalNeeded:
+            self._predictor.load_original()
+            return work()
 
     # -- on whichever thread predicts
 
@@ -276,6 +308,8 @@ class Engine:
             predictions = self._predictor.predict(ticket.payload)
             rows = 0 if ticket.payload.rows is None else len(ticket.payload.rows)
             self._measured(rows, time.perf_counter() - started, 1)
+        except OriginalNeeded:
+            raise
         except Exception as error:  # noqa: BLE001 - it is this request's answer
             return error
         return _encoded(ticket, predictions)

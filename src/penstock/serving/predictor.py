@@ -8,7 +8,7 @@ import numpy as np
 
 from penstock.ground.errors import InvalidInput, ModelFailed
 from penstock.models.load import LoadedModel
-from penstock.models.optimize.predictor import OptimizedPredictor
+from penstock.models.optimize.predictor import OptimizedPredictor, Original
 from penstock.models.schema import DataType
 from penstock.serving.payload import Payload
 
@@ -31,6 +31,15 @@ class Predictor:
         self._verdict = predictor.verdict if isinstance(predictor, OptimizedPredictor) else None
         self.most_rows_together = self._verdict.max_rows if self._verdict is not None else MANY
         """The most rows of several requests that are still answered by the form that answers each alone."""
+        original = predictor.original if isinstance(predictor, OptimizedPredictor) else None
+        self._original = original if isinstance(original, Original) else None
+        if self._original is not None:
+            self._original.patient = False  # the loop must not wait for a library's import
+
+    def load_original(self) -> None:
+        """Loads what a compiled form leaves for later. Raises as ``load_model``."""
+        if self._original is not None:
+            self._original.load()
 
     def may_go_together(self, rows: Any) -> bool:
         """Whether none of these rows would be given to another form of the model than the rest."""
@@ -43,7 +52,7 @@ class Predictor:
         return bool(array.size and np.abs(array).max() <= self._verdict.limit)  # false for NaN
 
     def predict(self, payload: Payload) -> Any:
-        """The model's answer, as its library gives it."""
+        """The model's answer, as its library gives it. Raises OriginalNeeded until ``load_original`` was called."""
         try:
             return self._predict(payload)
         except ModelFailed as error:

@@ -20,6 +20,7 @@ from penstock.serving.http.server import HttpServer, listener, run
 from penstock.serving.keeper import Keeper, KeptServer
 from penstock.serving.metrics import Metrics
 from penstock.serving.options import ServeOptions, serve_options
+from penstock.serving.predictor import Predictor
 from penstock.serving.waiting import answering
 from penstock.serving.workers import Supervisor
 
@@ -71,20 +72,22 @@ def serve(options: ServeOptions) -> int:
     application = ModelApp(options, Metrics(options.workers))
     with listener(options.host, options.port) as listening:
         _share_cores(options.workers)
-        model = _load(application, options.model, listening)
+        model = _load(application, options.model, listening, options.workers)
         if options.workers == 1:
             _serve_here(application, model, options, listening)
             return 0
         return _serve_in_workers(application, model, options, listening)
 
 
-def _load(application: ModelApp, path: Path | None, listening: socket.socket) -> LoadedModel | None:
+def _load(application: ModelApp, path: Path | None, listening: socket.socket, workers: int) -> LoadedModel | None:
     """The model; pings are answered meanwhile."""
     if path is None:
         return None
     started = time.monotonic()
     with answering(application, listening):
         model = load_model(path)
+        if workers > 1:
+            Predictor(model).load_original()  # before they are forked, so that they share its pages
     _say(f"loaded {path} in {time.monotonic() - started:.2f} s")
     return model
 

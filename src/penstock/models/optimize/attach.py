@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from penstock.models.document import PYTHON_FUNCTION
 from penstock.models.flavors.protocol import Predictor
 from penstock.models.flavors.table import get_flavor
 from penstock.models.folder import ModelFolder, read_model_folder
-from penstock.models.optimize.predictor import CompiledAnswer, OptimizedPredictor
+from penstock.models.optimize.predictor import CompiledAnswer, OptimizedPredictor, Original
 from penstock.models.optimize.verdict import DIRECTORY, FIELD, Verdict
 from penstock.models.trust import DATA_ONLY
 
@@ -32,27 +34,44 @@ def model_file(folder: ModelFolder) -> Path:
     return folder.file(table.get("model_path") or table.get("data"))
 
 
-def with_compiled(folder: ModelFolder, original: Predictor) -> Predictor:
-    """``original``, or the pair of it and its compiled form where one was accepted and is worth it.
+def with_compiled(folder: ModelFolder, load: Callable[[], Predictor]) -> Predictor:
+    """What ``load`` gives, or the pair of it and its compiled form where one was accepted and is worth it.
 
-    A compiled form that does not belong to these files, or that cannot run here, is left out with a warning.
+    Beside a compiled form the original is loaded when it is first needed. A compiled form that does not belong to these
+    files or to this signature, or that cannot run here, is left out with a warning.
     """
     verdict = find_verdict(folder)
-    if verdict is None or not verdict.accepted or not verdict.max_rows or not original.takes_arrays:
-        return original
+    if verdict is None or not verdict.accepted or not verdict.max_rows:
+        return load()
+    answer = _compiled_answer(folder, verdict)
+    if answer is None:
+        return load()
+    if verdict.signature_sha256:
+        return OptimizedPredictor(Original(load), answer, verdict)
+    loaded = load()  # verdicts of before did not say for which signature they are, so it has to tell by itself
+    return OptimizedPredictor(loaded, answer, verdict) if loaded.takes_arrays else loaded
+
+
+def signature_sha256(folder: ModelFolder) -> str:
+    """The digest of what the folder says it takes: a changed order of columns would mean other rows."""
+    inputs = folder.signature.inputs if folder.signature else None
+    return hashlib.sha256((inputs.to_json() if inputs else "").encode()).hexdigest()
+
+
+def _compiled_answer(folder: ModelFolder, verdict: Verdict) -> CompiledAnswer | None:
     compiled = folder.path / DIRECTORY
     digests = (sha256_of(model_file(folder)), sha256_of(folder.file(f"{DIRECTORY}/{COMPILED_FILE}")))
-    if digests != (verdict.original_sha256, verdict.compiled_sha256):
+    changed = digests != (verdict.original_sha256, verdict.compiled_sha256)
+    if changed or verdict.signature_sha256 not in ("", signature_sha256(folder)):
         _left_out("the files have changed since", "Optimize the folder again.")
-        return original
+        return None
     try:
         session = get_flavor("onnx").load(read_model_folder(compiled), DATA_ONLY)
     except EnvironmentMismatch as error:
         _left_out(error.message, str(error.fix))
-        return original
-    answer = CompiledAnswer(session, np.dtype(verdict.answer_dtype), verdict.answer_axes)
-    return OptimizedPredictor(original, answer, verdict)
+        return None
+    return CompiledAnswer(session, np.dtype(verdict.answer_dtype), verdict.answer_axes)
 
 
 def _left_out(reason: str, fix: str) -> None:
-    warnings.warn(f"The compiled form is not used: {reason} {fix}", stacklevel=4)
+    warnings.warn(f"The compiled form is not used: {reason} {fix}", stacklevel=5)

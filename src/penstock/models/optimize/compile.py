@@ -10,8 +10,8 @@ from penstock.ground.errors import ModelFailed, NotImplementedHere
 from penstock.ground.files import remove_tree, sha256_of
 from penstock.models.columns import NdArray
 from penstock.models.folder import ModelFolder
-from penstock.models.load import LoadedModel, load_model
-from penstock.models.optimize.attach import COMPILED_FILE, model_file
+from penstock.models.load import LoadedModel, load_model, load_original
+from penstock.models.optimize.attach import COMPILED_FILE, model_file, signature_sha256
 from penstock.models.optimize.convert import Form, forms_of, to_onnx
 from penstock.models.optimize.measure import measure
 from penstock.models.optimize.predictor import CompiledAnswer
@@ -31,7 +31,7 @@ def optimize(folder: ModelFolder, *, rows: Any = None, trust: Trust = TRUSTED) -
     ``penstock_optimized`` keeps the verdict, a refusal with its reason too. Raises as ``load_model``.
     """
     remove_tree(folder.path / DIRECTORY)
-    model = load_model(folder.path, trust=trust)
+    model = load_original(folder.path, trust=trust)
     try:
         verdict = _compiled(model, _real_rows(model, rows))
     except NotImplementedHere as refusal:
@@ -105,6 +105,7 @@ def _attempt(model: LoadedModel, rows: NdArray, form: Form, graph: Any) -> Verdi
                 answer_axes=answer.ndim,
                 original_sha256=sha256_of(model_file(model.folder)),
                 compiled_sha256=sha256_of(folder.path / COMPILED_FILE),
+                signature_sha256=signature_sha256(model.folder),
             )
         remove_tree(target)
     except BaseException:

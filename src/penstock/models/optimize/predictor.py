@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,45 @@ class CompiledAnswer(Struct, frozen=True):
         if output.ndim > self.n_axes:
             output = output.reshape(len(output), *output.shape[2:])
         return output.astype(self.dtype, copy=False)
+
+
+class OriginalNeeded(Exception):
+    """Only the original answers this, it is not loaded yet, and whoever asked does not want to wait for that."""
+
+
+class Original:
+    """The original model, loaded when it is first needed: a compiled form alone starts sooner and takes less memory.
+
+    Where ``patient`` is made False, ``predict`` raises OriginalNeeded instead of loading; ``load`` always loads.
+    """
+
+    takes_arrays = True  # nothing else is compiled
+
+    def __init__(self, load: Callable[[], Predictor]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: Predictor | None = None
+        self.patient = True
+
+    def load(self) -> Predictor:
+        """The loaded original. Raises as ``load_model``, each time it is tried again."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    @property
+    def native(self) -> Any:
+        return self.load().native
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """The original's answer. Raises OriginalNeeded."""
+        loaded = self._loaded
+        if loaded is None:
+            if not self.patient:
+                raise OriginalNeeded
+            loaded = self.load()
+        return loaded.predict(data, params)
 
 
 class OptimizedPredictor(Struct, frozen=True):

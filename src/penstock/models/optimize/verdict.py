@@ -34,7 +34,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     (relative, and absolute against the largest answer). ``largest_difference`` is what was seen. ``finite_only`` says
     that rows with NaN, infinity or beyond ``limit`` go to the original. ``max_rows`` is the largest batch that the
     compiled form answers (0: none is worth it). ``answer_dtype`` and ``answer_axes`` are the original answer's. The
-    digests tie the verdict to the files it was made from.
+    digests tie the verdict to the files and the signature it was made from.
     """
 
     accepted: bool
@@ -51,6 +51,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     answer_axes: int = 1
     original_sha256: str = ""
     compiled_sha256: str = ""
+    signature_sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return msgspec.to_builtins(self)  # type: ignore[no-any-return]
