@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock.rehearsal.hosting.deployment import check_deployment, rollout_of
+from penstock.rehearsal.hosting.deployment import check_deployment, rolling_batches, rollout_of
 from penstock.rehearsal.wire.exceptions import AwsError
 
 
@@ -64,3 +64,13 @@ def test_rolling_moves_batch_by_batch() -> None:
 def test_what_does_not_go_together_is_refused(deployment: dict[str, Any]) -> None:
     with pytest.raises(AwsError):
         check_deployment(deployment)
+
+
+def test_rolling_batches_launch_and_retire_in_turn() -> None:
+    assert rolling_batches({"a": 4}, {"a": 4}, 0.5) == (({"a": 2}, {"a": 2}), ({"a": 4}, {"a": 0}))
+    grown = rolling_batches({"a": 1, "b": 2}, {"a": 3, "b": 2}, 0.34)
+    assert [launched["a"] for launched, _ in grown] == [2, 3]
+    assert grown[-1] == ({"a": 3, "b": 2}, {"a": 0, "b": 0})
+    peaks = [launched["b"] + before["b"] for (launched, _), (_, before) in zip(grown[1:], grown, strict=False)]
+    assert max(peaks) <= 3
+    assert rolling_batches({"a": 3}, {"a": 1}, 0.05)[-1] == ({"a": 1}, {"a": 0})

@@ -197,3 +197,59 @@ def test_an_update_can_keep_weights_and_counts(rehearsal: Rehearsal) -> None:
     variant = settled(rehearsal, "keep")["ProductionVariants"][0]
     assert (variant["CurrentWeight"], variant["CurrentInstanceCount"]) == (2.0, 1)
     rehearsal.delete("keep")
+
+
+def rolling(alarms: tuple[str, ...] = ()) -> dict[str, Any]:
+    policy = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 60}
+    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms]}} if alarms else {}
+    return {"RollingUpdatePolicy": policy, **rollback}
+
+
+def containers(rehearsal: Rehearsal) -> int:
+    return len(list((rehearsal.state_dir / "containers").glob("i-*")))
+
+
+def test_a_rolling_update_never_doubles_and_loses_no_request(rehearsal: Rehearsal) -> None:
+    make_config(rehearsal, "r1", a={"InitialInstanceCount": 2})
+    make_config(rehearsal, "r2", a={"InitialInstanceCount": 2})
+    make_config(rehearsal, "r3", b={"InitialInstanceCount": 2})
+    start(rehearsal, "rolled", "r1")
+    sagemaker = rehearsal.client("sagemaker")
+    with pytest.raises(ClientError, match="same variant names"):
+        sagemaker.update_endpoint(EndpointName="rolled", EndpointConfigName="r3", DeploymentConfig=rolling())
+    counts = set()
+    with constant_load(rehearsal, "rolled") as seen:
+        sagemaker.update_endpoint(EndpointName="rolled", EndpointConfigName="r2", DeploymentConfig=rolling())
+        while sagemaker.describe_endpoint(EndpointName="rolled")["EndpointStatus"] == "Updating":
+            counts.add(containers(rehearsal))
+    assert set(seen) == {"r1", "r2"}
+    assert counts == {2, 3}  # a batch of one more, never the four of two whole fleets
+    shown = settled(rehearsal, "rolled")
+    assert (shown["EndpointConfigName"], shown["ProductionVariants"][0]["CurrentInstanceCount"]) == ("r2", 2)
+    rehearsal.delete("rolled")
+
+
+def test_a_rolling_update_whose_second_batch_fails_puts_the_first_back(rehearsal: Rehearsal) -> None:
+    make_config(rehearsal, "s1", a={"InitialInstanceCount": 2})
+    make_config(rehearsal, "s2", a={"InitialInstanceCount": 2})
+    start(rehearsal, "relapsed", "s1")
+    cloudwatch, sagemaker = rehearsal.client("cloudwatch"), rehearsal.client("sagemaker")
+    cloudwatch.put_metric_alarm(
+        AlarmName="rolled-back", Namespace="AWS/SageMaker", MetricName="Invocation4XXErrors", Statistic="Sum",
+        Dimensions=[{"Name": "EndpointName", "Value": "relapsed"}, {"Name": "VariantName", "Value": "a"}],
+        Period=60, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )  # fmt: skip
+    sagemaker.update_endpoint(
+        EndpointName="relapsed", EndpointConfigName="s2", DeploymentConfig=rolling(("rolled-back",))
+    )
+    deadline = time.monotonic() + 30
+    while rehearsal.told("relapsed")["greeting"] == "s1":
+        assert time.monotonic() < deadline, "the first batch gets no traffic"
+    with pytest.raises(ClientError, match="client error"):
+        rehearsal.invoke("relapsed", CustomAttributes="fail")
+    shown = settled(rehearsal, "relapsed")
+    assert (shown["EndpointStatus"], shown["EndpointConfigName"]) == ("InService", "s1")
+    assert "rolled-back" in shown["FailureReason"]
+    assert {rehearsal.told("relapsed")["greeting"] for _ in range(6)} == {"s1"}
+    assert containers(rehearsal) == 2
+    rehearsal.delete("relapsed")

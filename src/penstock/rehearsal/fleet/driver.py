@@ -43,6 +43,7 @@ class Driver:
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._again: set[_Key] = set()
         self._fleets: dict[_Key, Fleet] = {}
+        self._half_rolled: dict[_Key, Fleet] = {}
         self._watching: asyncio.Task[None] | None = None
         self._repairs: set[asyncio.Task[None]] = set()
 
@@ -60,8 +61,10 @@ class Driver:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(fleet.dismantle() for fleet in self._fleets.values()), return_exceptions=True)
+        fleets = [*self._fleets.values(), *self._half_rolled.values()]
+        await asyncio.gather(*(fleet.dismantle() for fleet in fleets), return_exceptions=True)
         self._fleets.clear()
+        self._half_rolled.clear()
 
     def wake(self, region: str, name: str) -> None:
         """Says, from any thread, that the endpoint's record has changed."""
@@ -119,6 +122,8 @@ class Driver:
         if pending.in_place and outgoing is not None:
             await outgoing.resize({variant.name: variant.desired_instances for variant in pending.variants})
             fleet = outgoing
+        elif outgoing is not None and pending.deployment and "RollingUpdatePolicy" in pending.deployment:
+            fleet = await self._roll(key, endpoint, pending.plan, outgoing)
         else:
             fleet = await self._new_fleet(key, pending.plan, pending.variants)
             if outgoing is not None:
@@ -128,14 +133,23 @@ class Driver:
         if outgoing is not None and outgoing is not fleet:
             await outgoing.dismantle()
 
+    async def _roll(self, key: _Key, endpoint: Endpoint, plan: FleetPlan, outgoing: Fleet) -> Fleet:
+        """The incoming fleet, come in batch by batch; after a failure both go on serving until it is rolled back."""
+        incoming = self._half_rolled[key] = Fleet(plan, self._launcher, region=key[0], endpoint=key[1])
+        await self._rollouts.roll(
+            self._routers.ensure(*key), endpoint, outgoing, incoming, phased=lambda phase: self._phased(key, phase)
+        )
+        return self._half_rolled.pop(key)
+
+    def _phased(self, key: _Key, phase: str) -> None:
+        self._put(states.phased(self._current(key), phase, now_ms=self._clock.now_ms()))
+
     async def _move(self, key: _Key, endpoint: Endpoint, outgoing: Fleet, incoming: Fleet) -> None:
         """Shifts the traffic step by step; on an alarm the incoming fleet goes and LaunchFailed says which it was."""
-
-        def phased(phase: str) -> None:
-            self._put(states.phased(self._current(key), phase, now_ms=self._clock.now_ms()))
-
         try:
-            await self._rollouts.move(self._routers.ensure(*key), endpoint, outgoing, incoming, phased=phased)
+            await self._rollouts.move(
+                self._routers.ensure(*key), endpoint, outgoing, incoming, phased=lambda phase: self._phased(key, phase)
+            )
         except BaseException:
             self._serve(key, outgoing, endpoint.variants)
             await incoming.dismantle()
@@ -148,6 +162,9 @@ class Driver:
         else:
             await fleet.resize({variant.name: variant.desired_instances for variant in endpoint.variants})
         self._serve(key, fleet, endpoint.variants)
+        incoming = self._half_rolled.pop(key, None)
+        if incoming is not None:
+            await incoming.dismantle()
         self._put(states.rolled_back(endpoint, fleet.described(endpoint.variants), now_ms=self._clock.now_ms()))
 
     async def _delete(self, key: _Key, endpoint: Endpoint) -> None:

@@ -42,11 +42,15 @@ class Fleet:
     async def launch(self, counts: dict[str, int]) -> None:
         """Starts ``counts[variant]`` instances of each variant at once. Raises LaunchFailed; nothing is left then."""
         try:
-            await _all(self._prepare(variant) for variant in self.variants.values())
+            await self.prepare()
             await self.resize(counts)
         except BaseException:
             await asyncio.shield(self.dismantle())
             raise
+
+    async def prepare(self) -> None:
+        """Makes images and models ready, with no instance started yet. Raises LaunchFailed."""
+        await _all(self._prepare(variant) for variant in self.variants.values())
 
     async def resize(self, counts: dict[str, int]) -> None:
         """Brings each variant to its count: new instances are healthy, surplus ones drained, when it returns."""
@@ -72,15 +76,17 @@ class Fleet:
         await until(lambda: not instance.outstanding, seconds=_DRAIN_SECONDS)
         await self._launcher.stop(instance)
 
-    def routes(self, weights: dict[str, float], *, share: float = 1.0) -> list[Route]:
-        """The routes to this fleet, which takes ``share`` of the endpoint's traffic."""
+    def routes(self, weights: dict[str, float], *, share: float | dict[str, float] = 1.0) -> list[Route]:
+        """The routes to this fleet, which takes ``share`` of the endpoint's traffic, or of each variant's."""
         total = sum(weights.values()) or 1.0
+        shares = share if isinstance(share, dict) else dict.fromkeys(weights, share)
         return [
             Route(
-                plan, self.plan, weight=share * weights[plan.name] / total, instances=self.variants[plan.name].instances
+                plan, self.plan, weight=shares[plan.name] * weights[plan.name] / total,
+                instances=self.variants[plan.name].instances,
             )
             for plan in self.plan.variants
-        ]
+        ]  # fmt: skip
 
     def shadow_routes(self) -> list[Route]:
         config = {item["VariantName"]: item for item in self.plan.config.get("ShadowProductionVariants", [])}

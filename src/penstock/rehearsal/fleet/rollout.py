@@ -8,9 +8,9 @@ from typing import Protocol
 
 from penstock.rehearsal.fleet.fleet import Fleet
 from penstock.rehearsal.fleet.launcher import LaunchFailed
-from penstock.rehearsal.hosting.deployment import Rollout, rollout_of
+from penstock.rehearsal.hosting.deployment import Rollout, rolling_batches, rollout_of
 from penstock.rehearsal.hosting.endpoint import Endpoint, Variant
-from penstock.rehearsal.traffic.router import Router
+from penstock.rehearsal.traffic.router import Route, Router
 
 _LOOK_SECONDS = 1.0
 
@@ -45,6 +45,32 @@ class Rollouts:
             await self._bake(endpoint, rollout, rollout.bake_s)
         await self._bake(endpoint, rollout, rollout.termination_wait_s)
 
+    async def roll(
+        self, router: Router, endpoint: Endpoint, outgoing: Fleet, incoming: Fleet, *, phased: Callable[[str], None]
+    ) -> None:
+        """Batch by batch: so many incoming instances launched, baked, and as many outgoing ones retired.
+
+        Raises LaunchFailed on an alarm or when a batch does not come up; what runs then goes on serving.
+        """
+        pending = endpoint.pending
+        assert pending is not None
+        after = {variant.name: variant.desired_instances for variant in pending.variants}
+        before = {variant.name: variant.desired_instances for variant in endpoint.variants}
+        rollout = rollout_of(pending.deployment, instances=sum(after.values()))
+        await incoming.prepare()
+        await incoming.resize({shadow.name: 1 for shadow in incoming.plan.shadows})
+        remaining = before
+        for launched, left in rolling_batches(before, after, rollout.batch or 1.0):
+            phased("Creating")
+            await incoming.resize(launched)
+            phased("ActivatingTraffic")
+            router.routes = _mixed(endpoint, outgoing, incoming, launched, remaining)
+            phased("Baking")
+            await self._bake(endpoint, rollout, rollout.bake_s)
+            router.routes = _mixed(endpoint, outgoing, incoming, launched, left)
+            await outgoing.resize(left)
+            remaining = left
+
     async def _bake(self, endpoint: Endpoint, rollout: Rollout, seconds: float) -> None:
         """Waits, looking at the alarms all the while and once at the end."""
         deadline = asyncio.get_running_loop().time() + seconds * self._time_scale
@@ -65,3 +91,16 @@ class Rollouts:
 
 def weights(variants: tuple[Variant, ...]) -> dict[str, float]:
     return {variant.name: variant.desired_weight for variant in variants}
+
+
+def _mixed(
+    endpoint: Endpoint, outgoing: Fleet, incoming: Fleet, launched: dict[str, int], left: dict[str, int]
+) -> list[Route]:
+    """Routes to both fleets; each variant's traffic is shared by how many instances either has of it."""
+    assert endpoint.pending is not None
+    shares = {name: count / ((count + left.get(name, 0)) or 1) for name, count in launched.items()}
+    rest = {name: 1.0 - share for name, share in shares.items()}
+    return [
+        *incoming.routes(weights(endpoint.pending.variants), share=shares),
+        *outgoing.routes(weights(endpoint.variants), share=rest),
+    ]

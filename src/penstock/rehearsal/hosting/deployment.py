@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -42,6 +43,31 @@ def rollout_of(deployment: dict[str, Any] | None, *, instances: int) -> Rollout:
         termination_wait_s=policy.get("TerminationWaitInSeconds", 0),
         alarms=alarms,
     )
+
+
+def rolling_batches(
+    before: dict[str, int], after: dict[str, int], share: float
+) -> tuple[tuple[dict[str, int], dict[str, int]], ...]:
+    """The batches of a rolling update: how many incoming and outgoing instances each variant has after each of them.
+
+    A variant of 4 that goes to 4 in batches of half is ((2, 2), (4, 0)): with the batch that is launched before its
+    like is retired there are never more than 6.
+    """
+    steps: list[tuple[dict[str, int], dict[str, int]]] = []
+    sizes = {name: max(1, math.ceil(share * max(before.get(name, 0), count) - 1e-9)) for name, count in after.items()}
+    number = 0
+    while not steps or steps[-1] != (after, dict.fromkeys(before, 0)):
+        number += 1
+        incoming = {name: min(count, number * sizes[name]) for name, count in after.items()}
+        outgoing = {name: max(0, count - number * sizes.get(name, count)) for name, count in before.items()}
+        steps.append((incoming, outgoing))
+    return tuple(steps)
+
+
+def check_rolling(deployment: dict[str, Any] | None, before: set[str], after: set[str]) -> None:
+    """Raises AwsError for a rolling update between configs whose variants do not have the same names."""
+    if deployment and "RollingUpdatePolicy" in deployment and before != after:
+        raise invalid("A rolling update needs the same variant names in the old and the new endpoint configuration.")
 
 
 def check_deployment(deployment: dict[str, Any] | None) -> None:
