@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-CHECKED = ("sagemaker", "ecr")
+CHECKED = ("sagemaker", "ecr", "application-autoscaling")
 
 
 def check_answer(http_response: Any, model: OperationModel, **_: Any) -> None:

@@ -12,12 +12,18 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 
 from penstock.rehearsal.ecr.operations import OPERATIONS as ECR
 from penstock.rehearsal.hosting.operations import OPERATIONS as SAGEMAKER
+from penstock.rehearsal.scaling.operations import OPERATIONS as SCALING
 from penstock.rehearsal.wire.shapes import service_model
 from rehearsal.answers import shape_problems
 from rehearsal.planes import Rehearsal, plane_cache, rehearsal, tiny
 
 __all__ = ["plane_cache", "rehearsal", "tiny"]
-TARGETS = {"sagemaker": "SageMaker", "ecr": "AmazonEC2ContainerRegistry_V20150921"}
+TARGETS = {
+    "sagemaker": "SageMaker",
+    "ecr": "AmazonEC2ContainerRegistry_V20150921",
+    "application-autoscaling": "AnyScaleFrontendService",
+}
+OFFERED = {"sagemaker": SAGEMAKER, "ecr": ECR, "application-autoscaling": SCALING}
 ROUNDS = 12
 NAMES = ("known", "nobody", "a" * 63, "A-1")
 STRINGS = (
@@ -74,7 +80,7 @@ def post(rehearsal: Rehearsal, target: str, body: bytes) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("service", "operation"), [("sagemaker", name) for name in SAGEMAKER] + [("ecr", name) for name in ECR]
+    ("service", "operation"), [(service, name) for service, table in OFFERED.items() for name in table]
 )
 def test_an_operation_takes_anything_and_stays_polite(rehearsal: Rehearsal, service: str, operation: str) -> None:
     model = service_model(service).operation_model(operation)

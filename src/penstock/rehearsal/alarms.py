@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from penstock.rehearsal.metrics import Metrics
+from penstock.rehearsal.metrics import NAMESPACE, RESOURCES, Metrics
 from penstock.rehearsal.neighbours import Neighbours
 
+NAMESPACES = (NAMESPACE, RESOURCES)
+SCALERS = "TargetTracking-"  # the scaler evaluates its own alarms
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": lambda value, limit: value >= limit,
     "GreaterThanThreshold": lambda value, limit: value > limit,
@@ -35,10 +37,33 @@ class CloudWatchAlarms:
         self._metrics.flush()
         backend = self._neighbours.backend("monitoring", region)
         for name, alarm in list(backend.alarms.items()):
-            if (names is None or name in names) and alarm.metric_name and alarm.namespace == "AWS/SageMaker":
+            if name.startswith(SCALERS):
+                continue
+            if (names is None or name in names) and alarm.metric_name and alarm.namespace in NAMESPACES:
                 state, reason = self._state(backend, alarm)
                 if state != alarm.state_value:
                     backend.set_alarm_state(name, reason, "{}", state)
+
+    def breach(self, region: str, action: str) -> float | None:
+        """How far the metric of a ringing alarm that calls ``action`` is above its threshold; None if none rings."""
+        self.evaluate(region)
+        backend = self._neighbours.backend("monitoring", region)
+        end = datetime.now(UTC).replace(tzinfo=None)
+        for name, alarm in list(backend.alarms.items()):
+            if alarm.state_value == "ALARM" and action in alarm.alarm_actions and not name.startswith(SCALERS):
+                value = _value(backend, alarm, end - timedelta(seconds=int(alarm.period)), end)
+                return (float(alarm.threshold) if value is None else value) - float(alarm.threshold)
+        return None
+
+    def statistic(
+        self, region: str, *, namespace: str, metric: str, dimensions: set[tuple[str, str]], statistic: str,
+        start: datetime, end: datetime,
+    ) -> float | None:  # fmt: skip
+        """One statistic of a metric between two moments; None without datapoints."""
+        self._metrics.flush()
+        backend = self._neighbours.backend("monitoring", region)
+        between = (start.replace(tzinfo=None), end.replace(tzinfo=None))
+        return _statistic(backend, namespace, metric, dimensions, statistic, *between)
 
     def _state(self, backend: Any, alarm: Any) -> tuple[str, str]:
         period = timedelta(seconds=int(alarm.period))
@@ -66,9 +91,17 @@ def _breaches(alarm: Any, value: float | None) -> bool:
 def _value(backend: Any, alarm: Any, start: Any, end: Any) -> float | None:
     """The alarm's statistic over one period; None without datapoints."""
     dimensions = {(item.name, item.value) for item in alarm.dimensions}
+    return _statistic(
+        backend, alarm.namespace, alarm.metric_name, dimensions, alarm.statistic or "Average", start, end
+    )  # fmt: skip
+
+
+def _statistic(
+    backend: Any, namespace: str, metric: str, dimensions: set[tuple[str, str]], statistic: str, start: Any, end: Any
+) -> float | None:
     data = [
         item for item in backend.metric_data
-        if item.namespace == alarm.namespace and item.name == alarm.metric_name
+        if item.namespace == namespace and item.name == metric
         and dimensions == {(dimension.name, dimension.value) for dimension in item.dimensions}
         and start < item.timestamp.replace(tzinfo=None) <= end
     ]  # fmt: skip
@@ -83,4 +116,4 @@ def _value(backend: Any, alarm: Any, start: Any, end: Any) -> float | None:
         "Maximum": max(getattr(item, "max", getattr(item, "value", 0.0)) for item in data),
         "Minimum": min(getattr(item, "min", getattr(item, "value", 0.0)) for item in data),
     }
-    return values.get(alarm.statistic or "Average", total / count)
+    return values.get(statistic, total / count)

@@ -14,6 +14,7 @@ _LOOPBACK = re.compile(r"(?:127(?:\.\d{1,3}){3}|\[::1\]|(?:[a-z0-9.-]+\.)?localh
 _TARGETS = {
     "SageMaker": "sagemaker",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "AnyScaleFrontendService": "application-autoscaling",
     "Logs_20140328": "logs",
     "GraniteServiceVersion20100801": "monitoring",
 }

@@ -10,6 +10,7 @@ from penstock.ground.clock import Clock
 from penstock.rehearsal.neighbours import Neighbours
 
 NAMESPACE = "AWS/SageMaker"
+RESOURCES = "/aws/sagemaker/Endpoints"
 _MOST_VALUES = 500
 _MOST_WAITING = 20_000
 Dimensions = tuple[tuple[str, str], ...]
@@ -22,19 +23,28 @@ class Metrics:
         self._neighbours = neighbours
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str, Dimensions, str, int], list[float]] = {}
+        self._waiting: dict[tuple[str, str, str, Dimensions, str, int], list[float]] = {}
+        self._totals: dict[tuple[str, Dimensions], int] = {}
         self._invocations: list[tuple[str, Dimensions, int, int, float, float, int]] = []
 
-    def record(self, region: str, dimensions: Dimensions, values: dict[str, tuple[float, str]]) -> None:
+    def record(
+        self, region: str, dimensions: Dimensions, values: dict[str, tuple[float, str]], *, namespace: str = NAMESPACE
+    ) -> None:
         """Notes one value of each metric: name -> (value, unit)."""
         with self._lock:
-            self._note(region, dimensions, self._clock.now_ms() // 1000, values)
+            self._note(region, dimensions, self._clock.now_ms() // 1000, values, namespace)
+
+    def invocations(self, region: str, dimensions: Dimensions) -> int:
+        """How many invocations have been recorded under these dimensions since the plane began."""
+        return self._totals.get((region, dimensions), 0)
 
     def record_invocation(
         self, region: str, dimensions: Dimensions, *, status: int, model_us: float, overhead_us: float, instances: int
     ) -> None:
         """Notes one invocation; what it means in metrics is worked out when somebody looks."""
         second = self._clock.now_ms() // 1000
+        key = (region, dimensions)
+        self._totals[key] = self._totals.get(key, 0) + 1
         self._invocations.append((region, dimensions, second, status, model_us, overhead_us, instances))
         if len(self._invocations) >= _MOST_WAITING:
             with self._lock:
@@ -45,7 +55,7 @@ class Metrics:
         with self._lock:
             self._digest()
             waiting, self._waiting = self._waiting, {}
-        for (region, name, dimensions, unit, second), values in waiting.items():
+        for (namespace, region, name, dimensions, unit, second), values in waiting.items():
             datum = {
                 "MetricName": name,
                 "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
@@ -53,7 +63,7 @@ class Metrics:
                 "Unit": unit,
                 **_content(values, unit),
             }
-            self._neighbours.backend("monitoring", region).put_metric_data(NAMESPACE, [datum])
+            self._neighbours.backend("monitoring", region).put_metric_data(namespace, [datum])
 
     def _digest(self) -> None:
         invocations, self._invocations = self._invocations, []
@@ -63,9 +73,12 @@ class Metrics:
             )  # fmt: skip
             self._note(region, dimensions, second, values)
 
-    def _note(self, region: str, dimensions: Dimensions, second: int, values: dict[str, tuple[float, str]]) -> None:
+    def _note(
+        self, region: str, dimensions: Dimensions, second: int, values: dict[str, tuple[float, str]],
+        namespace: str = NAMESPACE,
+    ) -> None:  # fmt: skip
         for name, (value, unit) in values.items():
-            self._waiting.setdefault((region, name, dimensions, unit, second), []).append(value)
+            self._waiting.setdefault((namespace, region, name, dimensions, unit, second), []).append(value)
 
 
 def _content(values: list[float], unit: str) -> dict[str, Any]:

@@ -40,6 +40,13 @@ from penstock.rehearsal.runner.images import LayerShelf
 from penstock.rehearsal.runner.levels import choose_level
 from penstock.rehearsal.runner.spec import Level
 from penstock.rehearsal.s3 import Buckets
+from penstock.rehearsal.scaling import operations as scaling_operations
+from penstock.rehearsal.scaling.alarms import ScalingAlarms
+from penstock.rehearsal.scaling.capacities import Capacities
+from penstock.rehearsal.scaling.operations import Scaling, scaled_variants
+from penstock.rehearsal.scaling.scaler import Scaler
+from penstock.rehearsal.scaling.tracking import Tracker
+from penstock.rehearsal.scaling.traffic import PlaneTraffic
 from penstock.rehearsal.traffic.asynchronous import AsyncInference
 from penstock.rehearsal.traffic.capture import DataCapture
 from penstock.rehearsal.traffic.invocations import Invocation, Invocations
@@ -86,6 +93,9 @@ class Plane:
         self._batch = BatchRunner(
             journal=self._journal, launcher=self._launcher, buckets=self._buckets, clock=clock
         )  # fmt: skip
+        self._hosting = self._make_hosting()
+        self._capacities = Capacities(self._hosting)
+        self._scaler = self._make_scaler()
 
     async def start(self) -> PlaneInfo:
         """Listens, takes up what the last plane left, and says where it is in ``plane.json``."""
@@ -95,6 +105,7 @@ class Plane:
         self._driver.start()
         self._async_inference.start()
         self._batch.start()
+        self._scaler.start()
         info = PlaneInfo(
             url=f"http://{host}:{port}", pid=os.getpid(), started=started_at(os.getpid()) or "", host=host, port=port,
             account=self.options.account, region=self.options.region, time_scale=self.options.time_scale,
@@ -115,6 +126,7 @@ class Plane:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._server is not None:
             await self._server.drain(2.0)
+        await self._scaler.stop()
         await self._async_inference.stop()
         await self._batch.stop()
         await self._driver.stop()
@@ -163,13 +175,26 @@ class Plane:
             journal=self._journal, launcher=self._launcher, routers=self._routers, rollouts=rollouts, clock=self._clock
         )
 
-    def _make_gateway(self, host: str) -> Gateway:
-        ecr = Ecr(journal=self._journal, storage=self._storage, host=host, password=self._password())
+    def _make_hosting(self) -> Hosting:
         checks = PlaneChecks(
             storage=self._storage, buckets=self._buckets, neighbours=self._neighbours,
             ready=lambda service: self._replay.wrap(service, self._neighbours.app(service)),
         )  # fmt: skip
-        hosting = Hosting(journal=self._journal, checks=checks, wake=self._driver.wake, wake_job=self._batch.wake)
+        return Hosting(
+            journal=self._journal, checks=checks, wake=self._driver.wake, wake_job=self._batch.wake,
+            scaled_variants=lambda region, endpoint: scaled_variants(self._journal, region, endpoint),
+        )  # fmt: skip
+
+    def _make_scaler(self) -> Scaler:
+        alarms = ScalingAlarms(self._neighbours, self._alarms)
+        return Scaler(
+            journal=self._journal, capacities=self._capacities, alarms=alarms, clock=self._clock,
+            tracker=Tracker(PlaneTraffic(self._metrics, self._routers), alarms.custom),
+            time_scale=self.options.time_scale,
+        )  # fmt: skip
+
+    def _make_gateway(self, host: str) -> Gateway:
+        ecr = Ecr(journal=self._journal, storage=self._storage, host=host, password=self._password())
         registry = RegistryApp(
             self._storage,
             authorize=lambda environ: ecr_operations.authorizes(ecr, environ.get("HTTP_AUTHORIZATION", "")),
@@ -181,7 +206,10 @@ class Plane:
         return Gateway(
             account=self.options.account, region=self.options.region, clock=self._clock, executor=self._executor,
             json_services={
-                "sagemaker": hosting_operations.handlers(hosting),
+                "sagemaker": hosting_operations.handlers(self._hosting),
+                "application-autoscaling": scaling_operations.handlers(
+                    Scaling(journal=self._journal, capacities=self._capacities)
+                ),
                 "ecr": ecr_operations.handlers(ecr),
             },
             wsgi=lambda service: self._app(service, registry),

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from penstock.rehearsal.fleet.plan import FleetPlan, plan_fleet
 from penstock.rehearsal.hosting import states
-from penstock.rehearsal.hosting.deployment import check_deployment
+from penstock.rehearsal.hosting.deployment import check_deployment, check_rolling
 from penstock.rehearsal.hosting.endpoint import Endpoint, Pending, Variant, describe, row, variant_named
 from penstock.rehearsal.hosting.endpoint_config import EndpointConfig, get_config
+from penstock.rehearsal.hosting.instances import check_concurrency
 from penstock.rehearsal.hosting.listing import list_page
 from penstock.rehearsal.hosting.model import get_model
 from penstock.rehearsal.hosting.service import Hosting
@@ -64,6 +65,8 @@ def update_endpoint(hosting: Hosting, call: Call) -> dict[str, Any]:
         if deployment is None and request.get("RetainDeploymentConfig"):
             deployment = endpoint.last_deployment
         check_deployment(deployment)
+        check_rolling(deployment, _names(endpoint.plan), _names(plan))
+        _check_scaled(endpoint, plan, hosting.scaled_variants(call.region, endpoint.name))
         pending = Pending(
             config_name=config.name, plan=plan, variants=_incoming(endpoint, plan, request), started_ms=call.now_ms,
             deployment=deployment,
@@ -80,13 +83,34 @@ def update_endpoint_weights_and_capacities(hosting: Hosting, call: Call) -> dict
         variants = endpoint.variants
         for wish in call.parameters["DesiredWeightsAndCapacities"]:
             variants = _with_wish(variants, wish, endpoint)
-        pending = Pending(
-            config_name=endpoint.config_name, plan=endpoint.plan, variants=variants, started_ms=call.now_ms,
-            in_place=True,
-        )  # fmt: skip
-        hosting.journal.put(KIND, states.update_requested(endpoint, pending, now_ms=call.now_ms))
+        _put_in_place(hosting, endpoint, variants, now_ms=call.now_ms)
     hosting.wake(call.region, endpoint.name)
     return {"EndpointArn": endpoint.arn}
+
+
+def resize_variant(
+    hosting: Hosting, region: str, name: str, variant: str, count: int, *, provisioned: bool, now_ms: int
+) -> None:
+    """What autoscaling asks for: a variant's instance count, or its provisioned concurrency. Raises AwsError."""
+    with hosting.journal.transaction():
+        endpoint = hosting.journal.find(KIND, region, name, Endpoint)
+        if endpoint is None:
+            raise invalid(f"There is no endpoint {name}.")
+        states.require_idle(endpoint)
+        wish: dict[str, Any] = {"VariantName": variant, "DesiredInstanceCount": count}
+        if provisioned:
+            wish = {"VariantName": variant, "ServerlessUpdateConfig": {"ProvisionedConcurrency": count}}
+        variants = _with_wish(endpoint.variants, wish, endpoint)
+        _put_in_place(hosting, endpoint, variants, now_ms=now_ms)
+    hosting.wake(region, name)
+
+
+def _put_in_place(hosting: Hosting, endpoint: Endpoint, variants: tuple[Variant, ...], *, now_ms: int) -> None:
+    """Records that the endpoint's own fleet is to change, with no new deployment."""
+    pending = Pending(
+        config_name=endpoint.config_name, plan=endpoint.plan, variants=variants, started_ms=now_ms, in_place=True
+    )
+    hosting.journal.put(KIND, states.update_requested(endpoint, pending, now_ms=now_ms))
 
 
 def delete_endpoint(hosting: Hosting, call: Call) -> dict[str, Any]:
@@ -110,6 +134,23 @@ def _plan(hosting: Hosting, call: Call, config: EndpointConfig) -> FleetPlan:
     variants = config.request["ProductionVariants"] + config.request.get("ShadowProductionVariants", [])
     names = {variant["ModelName"] for variant in variants}
     return plan_fleet(config.request, {name: get_model(hosting, call, name).request for name in names})
+
+
+def _names(plan: FleetPlan) -> set[str]:
+    return {variant.name for variant in plan.variants}
+
+
+def _check_scaled(endpoint: Endpoint, plan: FleetPlan, scaled: set[str]) -> None:
+    """Raises AwsError where the update would take a variant, or its instance type, out of autoscaling's hands."""
+    before = {variant.name: variant.instance_type for variant in endpoint.plan.variants}
+    after = {variant.name: variant.instance_type for variant in plan.variants}
+    lost = sorted(name for name in scaled if name in before and after.get(name) != before[name])
+    if lost:
+        names = ", ".join(f'"{name}"' for name in lost)
+        raise invalid(
+            f"The variant(s) {names} must be deregistered as scalable targets with AWS Auto Scaling before they can be "
+            "removed or modified."
+        )
 
 
 def _incoming(endpoint: Endpoint, plan: FleetPlan, request: dict[str, Any]) -> tuple[Variant, ...]:
@@ -138,11 +179,18 @@ def _with_wish(variants: tuple[Variant, ...], wish: dict[str, Any], endpoint: En
         raise invalid(f'The variant name "{name}" was not found in endpoint "{endpoint.arn}".')
     if variant.serverless is not None and "DesiredInstanceCount" in wish:
         raise invalid(f'The variant "{name}" is serverless and has no instances.')
-    if wish.get("DesiredInstanceCount") == 0:
+    if wish.get("DesiredInstanceCount") == 0 and not endpoint.plan.config.get("AsyncInferenceConfig"):
         raise invalid(f'The variant "{name}" needs at least one instance.')
+    if "ServerlessUpdateConfig" in wish and variant.serverless is None:
+        raise invalid(f'The variant "{name}" is not serverless.')
+    serverless = variant.serverless
+    if serverless is not None:
+        serverless = {**serverless, **wish.get("ServerlessUpdateConfig", {})}
+        check_concurrency(serverless)
     changed = replace(
         variant,
         desired_weight=wish.get("DesiredWeight", variant.desired_weight),
         desired_instances=wish.get("DesiredInstanceCount", variant.desired_instances),
+        serverless=serverless,
     )
     return tuple(changed if item.name == name else item for item in variants)

@@ -46,9 +46,16 @@ def check_variant_instances(variant: dict[str, Any], config: dict[str, Any]) -> 
         return
     if "InstanceType" in variant or "InitialInstanceCount" in variant:
         raise invalid("A variant with ServerlessConfig takes neither InstanceType nor InitialInstanceCount.")
+    check_concurrency(serverless)
     if serverless["MemorySizeInMB"] not in _SERVERLESS_MB:
         raise invalid(f"MemorySizeInMB must be one of {', '.join(map(str, _SERVERLESS_MB))}.")
     if len(config["ProductionVariants"]) > 1:
         raise invalid("A serverless endpoint takes one production variant only.")
     if config.get("DataCaptureConfig", {}).get("EnableCapture"):
         raise invalid("Data capture is not supported for serverless endpoints.")
+
+
+def check_concurrency(serverless: dict[str, Any]) -> None:
+    """Raises AwsError for a ServerlessConfig that provisions more than may run at once."""
+    if serverless.get("ProvisionedConcurrency", 0) > serverless["MaxConcurrency"]:
+        raise invalid("ProvisionedConcurrency must be less than or equal to MaxConcurrency.")

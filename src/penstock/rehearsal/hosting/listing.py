@@ -6,14 +6,15 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from penstock.rehearsal.journal import Recorded
-from penstock.rehearsal.wire.exceptions import invalid
+from penstock.rehearsal.wire.exceptions import AwsError, invalid
 
 _DEFAULT_PAGE = 10
+Item = TypeVar("Item")
 
 
 def list_page(
@@ -28,11 +29,18 @@ def list_page(
     """The answer of a List* operation: the page of ``records`` that ``parameters`` ask for, newest first by default."""
     chosen = [record for record in records if _wanted(record, parameters, modified_ms, status)]
     chosen.sort(key=_sort_key(parameters, status), reverse=_descending(parameters))
-    start = _offset(parameters.get("NextToken"))
-    size = parameters.get("MaxResults", _DEFAULT_PAGE)
-    page = chosen[start : start + size]
-    token = _token(start + size) if start + size < len(chosen) else None
+    page, token = page_of(chosen, parameters)
     return {answer: [row(record) for record in page], "NextToken": token}
+
+
+def page_of(
+    items: Sequence[Item], parameters: dict[str, Any], *, size: int = _DEFAULT_PAGE, error: str = "ValidationException"
+) -> tuple[Sequence[Item], str | None]:
+    """The page that MaxResults and NextToken ask for, and the token of the next; ``error`` is a bad token's code."""
+    start = _offset(parameters.get("NextToken"), error)
+    size = max(1, parameters.get("MaxResults", size))
+    token = _token(start + size) if start + size < len(items) else None
+    return items[start : start + size], token
 
 
 def seconds_of(moment: float | str) -> float:
@@ -84,13 +92,13 @@ def _token(offset: int) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode({"offset": offset})).decode()
 
 
-def _offset(token: str | None) -> int:
+def _offset(token: str | None, code: str) -> int:
     if token is None:
         return 0
     try:
         offset = msgspec.json.decode(base64.urlsafe_b64decode(token.encode()))["offset"]
-    except (binascii.Error, msgspec.DecodeError, UnicodeError, KeyError, TypeError) as error:
-        raise invalid("The NextToken is not one that this operation gave out.") from error
+    except (binascii.Error, msgspec.DecodeError, UnicodeError, KeyError, TypeError):
+        offset = None
     if not isinstance(offset, int) or offset < 0:
-        raise invalid("The NextToken is not one that this operation gave out.")
+        raise AwsError(code, "The NextToken is not one that this operation gave out.")
     return offset

@@ -22,12 +22,16 @@ class Checks(Protocol):
 
 
 class Hosting(msgspec.Struct, frozen=True, kw_only=True):
-    """``wake(region, name)`` tells whoever drives endpoints that this record has changed; ``wake_job`` of jobs."""
+    """``wake(region, name)`` tells whoever drives endpoints that this record has changed; ``wake_job`` of jobs.
+
+    ``scaled_variants(region, endpoint)`` names the variants that autoscaling has in its hands.
+    """
 
     journal: Journal
     checks: Checks
     wake: Callable[[str, str], None]
     wake_job: Callable[[str, str], None]
+    scaled_variants: Callable[[str, str], set[str]] = lambda _region, _endpoint: set()
 
 
 Operation = Callable[[Hosting, Call], dict[str, Any]]

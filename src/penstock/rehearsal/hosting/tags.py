@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.rehearsal.hosting.listing import page_of
 from penstock.rehearsal.hosting.service import Hosting
 from penstock.rehearsal.journal import Recorded
 from penstock.rehearsal.wire.awsjson import Call
@@ -33,7 +34,8 @@ def add_tags(hosting: Hosting, call: Call, kinds: dict[str, type[Recorded]]) -> 
 
 
 def list_tags(hosting: Hosting, call: Call, kinds: dict[str, type[Recorded]]) -> dict[str, Any]:
-    return {"Tags": _listed(_find(hosting, call, kinds)[1].tags)}
+    page, token = page_of(_listed(_find(hosting, call, kinds)[1].tags), call.parameters, size=_MOST_TAGS)
+    return {"Tags": page, "NextToken": token}
 
 
 def delete_tags(hosting: Hosting, call: Call, kinds: dict[str, type[Recorded]]) -> dict[str, Any]:

@@ -20,5 +20,9 @@ def repository_arn(name: str, *, region: str, account: str) -> str:
     return f"arn:aws:ecr:{region}:{account}:repository/{name}"
 
 
+def alarm_arn(name: str, *, region: str, account: str) -> str:
+    return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
+
+
 def log_stream_arn(group: str, stream: str, *, region: str, account: str) -> str:
     return f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
