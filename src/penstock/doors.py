@@ -72,6 +72,7 @@ DOORS: dict[str, str] = {
     "data": "penstock.api.data",
     "resolve_model": "penstock.api.resolve",
     "plan": "penstock.api.deployments_notebook",
+    "batch": "penstock.api.deployments_batch",
     "endpoint": "penstock.api.deployments_notebook",
     "import_from": "penstock.api.transfer",
     "export_to": "penstock.api.transfer",

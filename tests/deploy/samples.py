@@ -62,6 +62,7 @@ def applied(request: DeployRequest, observed: Observed, **live: Any) -> Observed
         role_arn=observed.role_arn,
         role_exists=True,
         role_is_ours=observed.role_is_ours,
+        role_policy=next((step.spec["policy"] for step in plan.steps if step.resource.kind is Kind.ROLE), None),
         bucket=observed.bucket,
         bucket_region=observed.region,
         repository_uris=observed.repository_uris,

@@ -58,6 +58,12 @@ def test_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path) -> None:
     asked = _run("invoke", "cli", "--data", f"@{tmp_path / 'rows.csv'}")
     assert json.loads(asked["body"]) == {"predictions": [0, 2]}
     assert _run("status", "cli")["status"] == "InService"
+    columns = load_iris(as_frame=True).feature_names
+    (tmp_path / "named.csv").write_text(",".join(columns) + "\n" + (tmp_path / "rows.csv").read_text())
+    place = ("--input", str(tmp_path / "named.csv"), "--results", str(tmp_path / "out.csv"))
+    worked = _run("batch", "--endpoint", "cli", *place)
+    assert worked["job"]["status"] == "Completed"
+    assert [int(line) for line in (tmp_path / "out.csv").read_text().split()] == [0, 2]
     assert _run("metrics", "cli")["variants"][0]["invocations"] >= 3
     assert any("serving at" in line["text"] for line in _run("logs", "cli")["items"])
     assert _run("history", "cli")["items"][0]["event"] == "served"

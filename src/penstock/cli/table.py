@@ -35,6 +35,7 @@ COMMANDS: dict[str, Row] = {
     "cost": Row("penstock.cli.deploy_look", "cost", "Look", "Sum what is running."),
     "history": Row("penstock.cli.deploy_look", "history", "Look", "Show what served when."),
     "invoke": Row("penstock.cli.deploy_steer", "invoke", "Use", "Send a body to a deployment."),
+    "batch": Row("penstock.cli.deploy_batch", "batch", "Use", "Run files through a model as a transform job."),
     "delete": Row("penstock.cli.deploy_clean", "delete", "Clean", "Remove a deployment and prove it."),
     "expire": Row("penstock.cli.deploy_clean", "expire", "Clean", "List or delete deployments whose time is over."),
     "orphans": Row("penstock.cli.deploy_clean", "orphans", "Clean", "List or remove strays."),

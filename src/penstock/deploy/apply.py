@@ -68,11 +68,11 @@ def apply(
         try:
             for step in plan.steps:
                 if step.resource.kind is not Kind.SCALING:
-                    _do(step, making, ledger)
+                    carry_out(step, making, ledger)
             found = _settle(plan, making, wait, timeout_s, probe)
             for step in plan.steps:
                 if step.resource.kind is Kind.SCALING and wait:  # Only an endpoint in service can be scaled.
-                    _do(step, making, ledger)
+                    carry_out(step, making, ledger)
         except PenstockError as error:
             ledger.record(plan.name, Event.FAILED, error=error.code, message=error.message[:500])
             if _is_final(error):
@@ -83,7 +83,8 @@ def apply(
         return _deployment(plan, found)
 
 
-def _do(step: Step, making: Making, ledger: Ledger) -> None:
+def carry_out(step: Step, making: Making, ledger: Ledger) -> None:
+    """Does one step; what it makes is in the ledger before and after."""
     if step.action is Action.REUSE:
         return
     kind, name = step.resource.kind, step.resource.name

@@ -44,6 +44,7 @@ def discover(name: str, aws: AwsSession, *, repositories: Iterable[str] = (), bu
         "alarms": lambda: _alarms(name, aws),
         "scaling": lambda: _scaling(name, aws),
         "log groups": lambda: _logs(name, aws),
+        "transform jobs": lambda: _jobs(name, aws),
     }
     found: list[Resource] = []
     unchecked: list[str] = []
@@ -134,3 +135,13 @@ def _scaling(name: str, aws: AwsSession) -> list[Resource]:
 def _logs(name: str, aws: AwsSession) -> list[Resource]:
     groups = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=log_group(name))
     return [Resource(Kind.LOGS, log_group(name)) for group in groups if group["logGroupName"] == log_group(name)]
+
+
+def _jobs(name: str, aws: AwsSession) -> list[Resource]:
+    """Jobs that work: those that have ended are records, and can no more be removed than they cost."""
+    prefix = prefix_of(name)
+    items = aws.pages(
+        "sagemaker", "list_transform_jobs", "TransformJobSummaries", NameContains=prefix, StatusEquals="InProgress"
+    )
+    names = [str(item["TransformJobName"]) for item in items]
+    return [Resource(Kind.JOB, one) for one in names if _OWN_TAIL.fullmatch(one.removeprefix(prefix))]

@@ -27,11 +27,14 @@ class LogLine(Struct, frozen=True):
 
 def tail(aws: AwsSession, deployment: str, limit: int = 50) -> tuple[LogLine, ...]:
     """The last ``limit`` lines over the newest streams, oldest first; none when nothing was ever logged."""
-    group = log_group(deployment)
+    return tail_group(aws, log_group(deployment), limit)
+
+
+def tail_group(aws: AwsSession, group: str, limit: int, *, prefix: str = "") -> tuple[LogLine, ...]:
+    """The same for any group, or for the group's streams whose names begin with ``prefix``."""
+    newest = {"logStreamNamePrefix": prefix} if prefix else {"orderBy": "LastEventTime", "descending": True}
     try:
-        streams = aws.pages(
-            "logs", "describe_log_streams", "logStreams", logGroupName=group, orderBy="LastEventTime", descending=True
-        )
+        streams = aws.pages("logs", "describe_log_streams", "logStreams", logGroupName=group, **newest)
         names = [stream["logStreamName"] for stream in islice(streams, _STREAMS)]
     except NotFound:
         return ()

@@ -20,7 +20,7 @@ from penstock.deploy.resources import (
     prefix_of,
     role_name,
 )
-from penstock.deploy.roles import find_role, get_role_arn
+from penstock.deploy.roles import find_policy, find_role, get_role_arn
 from penstock.deploy.session import AwsSession
 
 
@@ -35,6 +35,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     role_arn: str
     role_exists: bool
     role_is_ours: bool = False
+    role_policy: dict[str, Any] | None = None
     bucket: str
     bucket_region: str | None = None
     repository_uris: dict[str, str] = {}
@@ -117,7 +118,9 @@ def _role(request: DeployRequest, models: dict[str, dict[str, Any]], aws: AwsSes
         return {"role_name": arn.rpartition("/")[2], "role_arn": arn, "role_exists": True}
     found = find_role(aws, own)
     arn = found["Arn"] if found else f"arn:{aws.partition}:iam::{aws.account}:role/{own}"
-    return {"role_name": own, "role_arn": arn, "role_exists": found is not None, "role_is_ours": True}
+    policy = find_policy(aws, own) if found else None
+    shown = {"role_name": own, "role_arn": arn, "role_exists": found is not None}
+    return {**shown, "role_is_ours": True, "role_policy": policy}
 
 
 def _storage(request: DeployRequest, bucket: str, aws: AwsSession) -> dict[str, Any]:

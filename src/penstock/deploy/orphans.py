@@ -32,7 +32,7 @@ class Orphan(Struct, frozen=True, kw_only=True, order=True):
 
 def find_orphans(aws: AwsSession, ledger: Ledger) -> tuple[Orphan, ...]:
     """Every stray in the account and region. What belongs to an endpoint that is there is none, whatever its age."""
-    live = {item["EndpointName"] for item in aws.pages("sagemaker", "list_endpoints", "Endpoints")}
+    live = {item["EndpointName"] for item in aws.pages("sagemaker", "list_endpoints", "Endpoints")} | _working(aws)
     found: list[Orphan] = [
         *(orphan for kind in (Kind.CONFIG, Kind.MODEL) for orphan in _hosting(aws, kind, live)),
         *_archives(aws, live),
@@ -80,6 +80,13 @@ def _hosting(aws: AwsSession, kind: Kind, live: set[str]) -> Iterator[Orphan]:
         owner = tagged or (mlflow["deployment"] if mlflow else None)
         if owner is not None and owner not in live:
             yield _orphan(Resource(kind, name), owner, "penstock" if tagged else "mlflow")
+
+
+def _working(aws: AwsSession) -> set[str]:
+    """Deployments that have no endpoint but a transform job that works."""
+    jobs = aws.pages("sagemaker", "list_transform_jobs", "TransformJobSummaries", StatusEquals="InProgress")
+    tags = (tags_of(aws, job["TransformJobArn"]) for job in jobs)
+    return {tag[DEPLOYMENT_TAG] for tag in tags if DEPLOYMENT_TAG in tag}
 
 
 def _used(aws: AwsSession, kind: Kind) -> set[str]:

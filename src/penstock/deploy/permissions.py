@@ -9,7 +9,7 @@ from penstock.deploy.roles import SERVICE
 from penstock.deploy.steps import Action, Plan
 
 _READS = {
-    Kind.ROLE: ("iam:GetRole",),
+    Kind.ROLE: ("iam:GetRole", "iam:GetRolePolicy"),
     Kind.BUCKET: ("s3:ListBucket",),
     Kind.REPOSITORY: ("ecr:DescribeRepositories", "ecr:GetAuthorizationToken"),
     Kind.IMAGE: ("ecr:DescribeImages",),
@@ -50,6 +50,12 @@ _WRITES = {
     (Kind.SCALING, Action.CHANGE): (
         "application-autoscaling:RegisterScalableTarget",
         "application-autoscaling:PutScalingPolicy",
+    ),
+    (Kind.ROLE, Action.CHANGE): ("iam:PutRolePolicy",),
+    (Kind.JOB, Action.CREATE): (
+        "sagemaker:CreateTransformJob",
+        "sagemaker:DescribeTransformJob",
+        "sagemaker:StopTransformJob",
     ),
     (Kind.ENDPOINT, Action.DELETE): ("sagemaker:DeleteEndpoint",),
     (Kind.CONFIG, Action.DELETE): ("sagemaker:DeleteEndpointConfig",),

@@ -8,6 +8,7 @@ from penstock.deploy.config import archive_url, config_body, model_body, settled
 from penstock.deploy.endpoint import BROKEN, endpoint_steps, stale_steps
 from penstock.deploy.observe import Observed, packages
 from penstock.deploy.prices import sum_cost
+from penstock.deploy.reach import role_step
 from penstock.deploy.request import DeployRequest, VariantRequest
 from penstock.deploy.resources import (
     DEPLOYMENT_TAG,
@@ -20,7 +21,6 @@ from penstock.deploy.resources import (
     image_resource,
     name_by_content,
 )
-from penstock.deploy.roles import execution_policy, trust_policy
 from penstock.deploy.steps import Plan, Step, step
 from penstock.deploy.watch import alarm_steps, scaling_steps
 from penstock.ground.errors import AlreadyExists, Conflict, InvalidInput
@@ -41,7 +41,7 @@ def build_plan(request: DeployRequest, observed: Observed) -> Plan:
     config = config_body(request, observed, {variant: name for variant, (name, _) in models.items()})
     config_name = _config_name(request, observed, config)
     steps = [
-        *_shared_steps(request, observed),
+        *_shared_steps(request, observed, config),
         *_image_steps(request, observed),
         *_archive_steps(request, observed),
         *(step(Kind.MODEL, name, name in observed.model_names, **body) for name, body in dict(models.values()).items()),
@@ -120,20 +120,9 @@ def _config_name(request: DeployRequest, observed: Observed, config: dict[str, A
     return name_by_content(request.name, config)
 
 
-def _shared_steps(request: DeployRequest, observed: Observed) -> list[Step]:
+def _shared_steps(request: DeployRequest, observed: Observed, config: dict[str, Any]) -> list[Step]:
     """The role that is made for this deployment, and the bucket and repository that deployments share."""
-    pushed = sorted(observed.repository_uris)
-    steps = []
-    if observed.role_is_ours:
-        policy = execution_policy(
-            partition=observed.partition,
-            region=observed.region,
-            account=observed.account,
-            repository=pushed[0] if pushed else None,
-            bucket=observed.bucket,
-            deployment=request.name,
-        )
-        steps.append(step(Kind.ROLE, observed.role_name, observed.role_exists, trust=trust_policy(), policy=policy))
+    steps = [role_step(request, observed, config)] if observed.role_is_ours else []
     if _uploads(request, observed):
         if observed.bucket_region not in (None, observed.region):
             where = f"in {observed.bucket_region}, the endpoint in {observed.region}"
@@ -141,7 +130,8 @@ def _shared_steps(request: DeployRequest, observed: Observed) -> list[Step]:
                 f"The bucket {observed.bucket!r} is {where}.", fix="Use a bucket in the endpoint's region."
             )
         steps.append(step(Kind.BUCKET, observed.bucket, observed.bucket_region is not None))
-    return steps + [step(Kind.REPOSITORY, name, name in observed.repositories) for name in pushed]
+    repositories = sorted(observed.repository_uris)
+    return steps + [step(Kind.REPOSITORY, name, name in observed.repositories) for name in repositories]
 
 
 def _image_steps(request: DeployRequest, observed: Observed) -> list[Step]:

@@ -145,6 +145,8 @@ class DeployRequest(Struct, frozen=True, kw_only=True):
     expires_at_ms: int | None = None
     default_expires_at_ms: int | None = None
     production: bool = False
+    reach: tuple[str, ...] = ()
+    """S3 prefixes beyond the deployment's own that its role must read and write."""
 
     def __post_init__(self) -> None:
         check_endpoint_name(self.name)

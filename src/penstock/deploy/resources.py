@@ -36,6 +36,7 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
     TAGS = "tags"
     SCALING = "scaling"
+    JOB = "job"
 
 
 KIND_ORDER = tuple(Kind)
@@ -87,6 +88,11 @@ def archive_key(deployment: str, sha256: str) -> str:
 
 def bucket_name(region: str, account: str) -> str:
     return f"penstock-{region}-{account}"
+
+
+def job_name(deployment: str, unique: str) -> str:
+    """A transform job's name, never used before: SageMaker keeps the records of old jobs for good."""
+    return prefix_of(deployment) + unique[:_HASH_DIGITS]
 
 
 def log_group(deployment: str) -> str:

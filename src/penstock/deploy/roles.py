@@ -6,6 +6,8 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from penstock.deploy.kinds import Making
 from penstock.deploy.resources import tag_list
 from penstock.deploy.session import AwsSession
@@ -20,25 +22,67 @@ def trust_policy() -> dict[str, Any]:
     return _document({"Effect": "Allow", "Principal": {"Service": SERVICE}, "Action": "sts:AssumeRole"})
 
 
-def execution_policy(*, partition: str, region: str, account: str, repository: str | None, bucket: str | None,
-                     deployment: str) -> dict[str, Any]:  # fmt: skip
-    """What SageMaker and the containers need for ``deployment``: pull, read the archive, log. Pure."""
-    arn = f"arn:{partition}"
+class Reach(Struct, frozen=True, kw_only=True):
+    """What a deployment's role must reach: repositories (ARNs), S3 prefixes, topics, keys, a VPC's interfaces."""
+
+    partition: str
+    region: str
+    account: str
+    repositories: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    vpc: bool = False
+
+
+def execution_policy(reach: Reach) -> dict[str, Any]:
+    """What SageMaker and the containers need, and no more: pull, read and write below the prefixes, log. Pure.
+
+    Source: facts on the execution role, 4.1.
+    """
+    arn = f"arn:{reach.partition}"
+    log_groups = f"{arn}:logs:{reach.region}:{reach.account}:log-group:/aws/sagemaker/*"
     statements = [
         _allow(["ecr:GetAuthorizationToken"], "*"),
-        _allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-            f"{arn}:logs:{region}:{account}:log-group:/aws/sagemaker/*",
-        ),
+        _allow([f"logs:{verb}" for verb in _LOG_VERBS], log_groups),
         _allow(["cloudwatch:PutMetricData", "cloudwatch:DescribeAlarms"], "*"),
     ]
-    if repository:
-        pull = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
-        statements.append(_allow(pull, f"{arn}:ecr:{region}:{account}:repository/{repository}"))
-    if bucket:
-        statements.append(_allow(["s3:GetObject", "s3:PutObject"], f"{arn}:s3:::{bucket}/{deployment}/*"))
-        statements.append(_allow(["s3:ListBucket"], f"{arn}:s3:::{bucket}"))
+    if reach.repositories:
+        statements.append(_allow([f"ecr:{verb}" for verb in _PULL_VERBS], *reach.repositories))
+    if reach.prefixes:
+        objects = [f"{arn}:s3:::{prefix.removeprefix('s3://').rstrip('/')}/*" for prefix in reach.prefixes]
+        buckets = [f"{arn}:s3:::{bucket}" for bucket in _buckets(reach.prefixes)]
+        statements.append(_allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], *objects))
+        statements.append(_allow(["s3:ListBucket"], *buckets))
+    if reach.topics:
+        statements.append(_allow(["sns:Publish"], *reach.topics))
+    if reach.keys:
+        keys = [key if key.startswith("arn:") else f"{arn}:kms:{reach.region}:{reach.account}:key/{key}"
+                for key in reach.keys]  # fmt: skip
+        statements.append(_allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"], *keys))
+    if reach.vpc:
+        statements.append(_allow([f"ec2:{verb}" for verb in _VPC_VERBS], "*"))
     return _document(*statements)
+
+
+def _buckets(prefixes: tuple[str, ...]) -> list[str]:
+    return sorted({prefix.removeprefix("s3://").partition("/")[0] for prefix in prefixes})
+
+
+_LOG_VERBS = ("CreateLogGroup", "CreateLogStream", "PutLogEvents", "DescribeLogStreams")
+_PULL_VERBS = ("BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "BatchGetImage")
+_VPC_VERBS = (
+    "CreateNetworkInterface", "CreateNetworkInterfacePermission", "DeleteNetworkInterface",
+    "DeleteNetworkInterfacePermission", "DescribeNetworkInterfaces", "DescribeVpcs", "DescribeSubnets",
+    "DescribeSecurityGroups", "DescribeDhcpOptions",
+)  # fmt: skip
+
+
+def find_policy(aws: AwsSession, role: str) -> dict[str, Any] | None:
+    """The policy that we put on a role of ours, decoded; None when there is none."""
+    found = aws.find("iam", "get_role_policy", RoleName=role, PolicyName=_POLICY)
+    document = found["PolicyDocument"] if found else None
+    return json.loads(unquote(document)) if isinstance(document, str) else document
 
 
 def find_role(aws: AwsSession, name_or_arn: str) -> dict[str, Any] | None:
@@ -106,8 +150,8 @@ def _trusts(statement: dict[str, Any]) -> bool:
     return statement.get("Effect") == "Allow" and SERVICE in ([services] if isinstance(services, str) else services)
 
 
-def _allow(actions: list[str], resource: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resource}
+def _allow(actions: list[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources[0] if len(resources) == 1 else [*resources]}
 
 
 def _document(*statements: dict[str, Any]) -> dict[str, Any]:

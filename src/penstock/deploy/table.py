@@ -8,6 +8,7 @@ from penstock.deploy.kinds import ResourceKind
 from penstock.deploy.repository import ImageKind, RepositoryKind
 from penstock.deploy.resources import Kind
 from penstock.deploy.roles import RoleKind
+from penstock.deploy.transform import JobKind
 from penstock.deploy.watching import AlarmKind, LogGroupKind, ScalingKind
 
 KINDS: dict[Kind, ResourceKind] = {
@@ -22,6 +23,7 @@ KINDS: dict[Kind, ResourceKind] = {
     Kind.ENDPOINT: EndpointKind(),
     Kind.SCALING: ScalingKind(),
     Kind.LOGS: LogGroupKind(),
+    Kind.JOB: JobKind(),
 }
 
 # Containers that several deployments share: they go with the last thing in them, and are no leftovers before.
