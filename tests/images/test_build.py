@@ -9,7 +9,8 @@ import pytest
 
 from images.places import SmallWorld
 from penstock.ground.errors import EnvironmentMismatch, ModelFolderInvalid
-from penstock.images.build import BuildOptions, BuiltImage, build_image
+from penstock.images.build import BuildOptions, BuiltImage, build_image, check_gpu
+from penstock.images.target import build_target
 from penstock.images.wheels.lock import LockedWheel
 
 
@@ -137,8 +138,9 @@ def test_cuda_libraries_are_for_gpus_only(small_world: SmallWorld, tmp_path: Pat
     first = built(small_world, tmp_path)
     cuda = LockedWheel(name="nvidia-cublas", version="1", filename="x.whl", url="", sha256="0")
     lock = msgspec.structs.replace(first.lock, wheels=(*first.lock.wheels, cuda))
-    with pytest.raises(EnvironmentMismatch, match="nvidia-cublas"):
+    with pytest.raises(EnvironmentMismatch, match=r"nvidia-cublas.*Pass --gpu for a GPU instance"):
         built(small_world, tmp_path, lock=lock)
+    check_gpu(msgspec.structs.replace(lock, target=build_target("3.11", gpu=True)))
 
 
 def test_a_link_out_of_the_model_folder_is_refused(small_world: SmallWorld, tmp_path: Path):

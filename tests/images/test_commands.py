@@ -36,6 +36,11 @@ def test_build_look_compare_save_and_prune(run: Callable[..., Result], small_wor
     assert first["layers"][0]["note"].startswith("base: ")
     assert [layer.digest for layer in read_layout(layout).layers] == [layer["digest"] for layer in first["layers"]]
 
+    beside = json.loads((tmp_path / "layout.cdx.json").read_bytes())
+    assert beside == json.loads(run("images", "show", "iris:v1", "--sbom").stdout)
+    assert beside["bomFormat"] == "CycloneDX"
+    assert (model / "requirements-linux-amd64.lock").is_file()
+
     (model / "model.pkl").write_bytes(b"another")
     run("build", model, "-t", "iris:v2", "--dockerfile", context)
     assert (context / "Dockerfile").read_text().startswith("#")

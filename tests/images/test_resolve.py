@@ -32,6 +32,17 @@ def test_each_target_gets_its_own_wheels(tmp_path: Path, index_only: Callable[[P
     assert other.wheels[0].filename == "fast-1.0-cp313-cp313-manylinux_2_28_aarch64.whl"
 
 
+def test_what_only_gpus_use_is_left_out_for_a_cpu(tmp_path: Path, index_only: Callable[[Path], dict[str, str]]):
+    wheels = tmp_path / "wheels"
+    make_wheel(wheels, "xgboost", requires=("nvidia-nccl-cu12; platform_system == 'Linux'",))
+    make_wheel(wheels, "nvidia_nccl_cu12")
+    environment = index_only(wheels)
+    on_cpu = resolve(["xgboost"], AMD64, cache_dir=tmp_path / "c", environment=environment)
+    on_gpu = resolve(["xgboost"], build_target("3.11", gpu=True), cache_dir=tmp_path / "c", environment=environment)
+    assert [wheel.name for wheel in on_cpu.wheels] == ["xgboost"]
+    assert [wheel.name for wheel in on_gpu.wheels] == ["nvidia-nccl-cu12", "xgboost"]
+
+
 def test_a_resolution_is_kept_until_it_is_refreshed(tmp_path: Path, index_only: Callable[[Path], dict[str, str]]):
     wheels = tmp_path / "wheels"
     make_wheel(wheels, "top", "1.0")

@@ -15,6 +15,7 @@ from penstock.ground.names import short_id
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings
 from penstock.images.build import BuildOptions, BuiltImage, build_image
+from penstock.images.wheels.kept import keep_lock
 from penstock.oci.image import Image
 
 
@@ -81,5 +82,8 @@ def _build(model: ModelSource, options: DeployOptions, settings: Settings, progr
         platform=options.platform,
         with_model=options.model_in == "image",
         apt_sources=settings.apt_sources,
+        gpu=options.gpu,
     )
-    return build_image(model.folder, options=how, cache_dir=settings.cache_dir, progress=progress)
+    built = build_image(model.folder, options=how, cache_dir=settings.cache_dir, progress=progress)
+    keep_lock(model.folder.path, built.lock)
+    return built

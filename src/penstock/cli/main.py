@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 import click
 
-from penstock.cli.table import COMMANDS, GROUPS
-from penstock.ground.names import near
+from penstock.cli.lazy import LazyGroup
+from penstock.cli.table import COMMANDS
 from penstock.ground.version import __version__
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are rows of a table; help is read from the table, so nothing is imported to print it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        row = COMMANDS.get(cmd_name)
-        if row is None:
-            return None
-        command = getattr(import_module(row.module), row.attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{row.module}.{row.attribute} is not a command")
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}.{near(args[0], list(COMMANDS))}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title in GROUPS:
-            rows = [(name, row.help) for name, row in COMMANDS.items() if row.group == title]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
 
 
 @click.group(
     cls=LazyGroup,
+    rows=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with 'penstock quickstart'. 'penstock COMMAND --help' explains a command.",
 )

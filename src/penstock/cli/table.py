@@ -19,7 +19,7 @@ class Row(NamedTuple):
 COMMANDS: dict[str, Row] = {
     "quickstart": Row("penstock.cli.quickstart", "quickstart", "Start", "Run the whole story, notebook to endpoint."),
     "server": Row("penstock.cli.server", "server", "Look", "Run the tracking server and model registry."),
-    "build": Row("penstock.cli.images", "build", "Ship", "Build the image that serves a model, with no engine."),
+    "build": Row("penstock.cli.images_build", "build", "Ship", "Build the image that serves a model, with no engine."),
     "push": Row("penstock.cli.images", "push", "Ship", "Push an image to a registry."),
     "pull": Row("penstock.cli.images", "pull", "Ship", "Pull an image and keep it here."),
     "images": Row("penstock.cli.images", "images", "Look", "List, show, compare and prune images."),
@@ -44,10 +44,18 @@ COMMANDS: dict[str, Row] = {
     "doctor": Row("penstock.cli.deploy_help", "doctor", "Help", "Check everything that a deploy depends on."),
     "explain": Row("penstock.cli.deploy_help", "explain", "Help", "Tell what a code means."),
     "runs": Row("penstock.cli.runs", "runs_command", "Look", "List runs with their metrics and params."),
+    "sagemaker": Row("penstock.cli.sagemaker", "sagemaker", "Ship", "Take the commands of mlflow sagemaker."),
     "import": Row("penstock.cli.transfer", "import_command", "Start", "Bring in what MLflow kept."),
     "export": Row("penstock.cli.transfer", "export_command", "Use", "Write a folder that stock MLflow opens."),
     "sync": Row("penstock.cli.transfer", "sync_command", "Use", "Send what waited for a server."),
     "gc": Row("penstock.cli.transfer", "gc_command", "Clean", "Remove deleted runs for good, after a look."),
     "serve": Row("penstock.cli.serve", "serve", "Use", "Serve a model over HTTP from here."),
     "config": Row("penstock.cli.config", "config", "Help", "Show every setting and where it came from."),
+}
+IMAGES: dict[str, Row] = {
+    "ls": Row("penstock.cli.images", "ls", "Look", "List the images that are kept here."),
+    "show": Row("penstock.cli.images", "show", "Look", "Draw an image's layers, with sizes and why each is there."),
+    "diff": Row("penstock.cli.images", "diff", "Look", "Say which packages, files and bytes differ."),
+    "outdated": Row("penstock.cli.images_build", "outdated", "Look", "Say what a rebuild would change today."),
+    "prune": Row("penstock.cli.images", "prune", "Look", "Remove images, and layers that nothing uses."),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from penstock.deploy.request import ArchiveSource
 from penstock.ground.errors import InvalidInput
 from penstock.ground.files import sha256_of, writing
+from penstock.models.folder import is_image_lock
 
 # SageMaker refuses archives with links; the time is the zero of ZIP and of our layers.
 _MTIME = 315532800
@@ -28,7 +29,8 @@ def write_archive(folder: Path, path: Path) -> ArchiveSource:
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar,
     ):
         for member in sorted(folder.rglob("*")):
-            _add(tar, root, member, member.relative_to(folder).as_posix())
+            if not is_image_lock(member.name):
+                _add(tar, root, member, member.relative_to(folder).as_posix())
     return ArchiveSource(sha256=sha256_of(path), size_bytes=path.stat().st_size)
 
 

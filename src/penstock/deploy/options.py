@@ -29,6 +29,7 @@ DEFAULT_LIFETIME = "24h"
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # Graviton: a letter 'g' behind the generation's digit, as in m6g, c7gn, r8g.
 _ARM = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
+_GPU = re.compile(r"ml\.[gp]\d")
 
 
 class VariantOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +86,12 @@ class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def platform(self) -> str:
         """The platform that the instance type wants an image for."""
         return "linux/arm64" if self.instance_type and _ARM.match(self.instance_type) else "linux/amd64"
+
+    @property
+    def gpu(self) -> bool:
+        """Whether an instance type is one with NVIDIA's GPUs (families g and p), so that CUDA is of use."""
+        asked = [self.instance_type, *(variant.instance_type for variant in self.variants.values())]
+        return any(_GPU.match(each) for each in asked if each)
 
 
 def read_options(table: dict[str, Any]) -> DeployOptions:

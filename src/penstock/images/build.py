@@ -19,10 +19,10 @@ from penstock.images.model import MODEL_PATH, ModelFiles, model_labels, read_mod
 from penstock.images.sbom import ensure_sbom
 from penstock.images.target import Target, build_target, host_python
 from penstock.images.wheels.fetch import fetch
+from penstock.images.wheels.kept import resolve_for_model
 from penstock.images.wheels.layers import ensure_wheel_layers
 from penstock.images.wheels.lock import Lock
 from penstock.images.wheels.place import VENV
-from penstock.images.wheels.resolve import resolve
 from penstock.models.folder import ModelFolder
 from penstock.oci.cache import BlobCache
 from penstock.oci.image import Image
@@ -68,11 +68,13 @@ def build_image(
     IntegrityError for bytes that are not the promised ones, StorageFailed for a full disk.
     """
     how = options or BuildOptions()
-    target = build_target(target_python(folder, how.python), platform=how.platform)
+    target = build_target(target_python(folder, how.python), platform=how.platform, gpu=how.gpu)
     blobs = BlobCache(cache_dir / "oci")
     with progress.phase("Resolve packages"):
-        lock = how.lock or resolve(image_requirements(folder), target, cache_dir=cache_dir, refresh=how.refresh)
-        check_gpu(lock, gpu=how.gpu)
+        lock = how.lock or resolve_for_model(
+            folder.path, image_requirements(folder), target, cache_dir=cache_dir, refresh=how.refresh
+        )
+        check_gpu(lock)
     paths = fetch(lock, cache_dir=cache_dir, progress=progress)
     base = ensure_base(
         how.base, target, apt_sources=how.apt_sources, cache_dir=cache_dir, blobs=blobs, refresh=how.refresh,
@@ -117,10 +119,10 @@ def image_requirements(folder: ModelFolder) -> tuple[str, ...]:
     return (*folder.serving_requirements(), *program.REQUIREMENTS)
 
 
-def check_gpu(lock: Lock, *, gpu: bool) -> None:
+def check_gpu(lock: Lock) -> None:
     """Refuses gigabytes of CUDA libraries in an image for a CPU. Raises EnvironmentMismatch."""
     names = [wheel.name for wheel in lock.wheels if wheel.name.startswith(("nvidia-", "cuda-"))]
-    if names and not gpu:
+    if names and not lock.target.gpu:
         raise EnvironmentMismatch(
             f"The requirements bring CUDA libraries ({', '.join(names[:3])} and so on) that only a GPU can use.",
             fix="Pass --gpu for a GPU instance, or require CPU wheels (such as torch==VERSION+cpu from a CPU index).",

@@ -11,7 +11,7 @@ import msgspec
 
 from penstock.ground.errors import ModelFolderInvalid
 from penstock.ground.files import sha256_of
-from penstock.models.folder import ModelFolder
+from penstock.models.folder import ModelFolder, is_image_lock
 from penstock.oci.layer import LayerEntry
 
 MODEL_PATH = "opt/ml/model"
@@ -35,7 +35,7 @@ def read_model_files(folder: ModelFolder) -> ModelFiles:
     root = folder.path.resolve()
     files: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
-        if _LEFT_OUT.intersection(path.relative_to(root).parts) or path.is_dir():
+        if _LEFT_OUT.intersection(path.relative_to(root).parts) or is_image_lock(path.name) or path.is_dir():
             continue
         if root not in path.resolve().parents:
             raise ModelFolderInvalid(f"{path} leads out of the model folder.", fix="Copy the file into the folder.")

@@ -14,10 +14,11 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Target(msgspec.Struct, frozen=True):
-    """An operating system, a processor and a Python minor version, such as ("3.11", "linux/amd64")."""
+    """A Python minor version, an operating system, a processor, and whether a GPU: ("3.11", "linux/amd64", False)."""
 
     python: str
     platform: str = "linux/amd64"
+    gpu: bool = False
 
     @property
     def architecture(self) -> str:
@@ -40,7 +41,7 @@ class Target(msgspec.Struct, frozen=True):
         return f"opt/venv/lib/python{self.python}/site-packages"
 
 
-def build_target(python: str, *, platform: str = "linux/amd64") -> Target:
+def build_target(python: str, *, platform: str = "linux/amd64", gpu: bool = False) -> Target:
     """The target for a Python version ("3.11" or "3.11.7") and a platform. Raises InvalidInput."""
     architecture = platform.partition("/")[2].partition("/")[0]
     if not platform.startswith("linux/") or architecture not in _UV_PLATFORMS:
@@ -48,7 +49,7 @@ def build_target(python: str, *, platform: str = "linux/amd64") -> Target:
     parts = python.split(".")
     if len(parts) < 2 or not all(part.isdigit() for part in parts[:2]) or parts[0] != "3":
         raise InvalidInput(f"{python!r} is no Python version.", fix="Give one like 3.11.")
-    return Target(f"{parts[0]}.{parts[1]}", f"linux/{architecture}")
+    return Target(f"{parts[0]}.{parts[1]}", f"linux/{architecture}", gpu)
 
 
 def host_python() -> str:

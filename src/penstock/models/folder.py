@@ -18,7 +18,13 @@ from penstock.models.signature import Signature
 REQUIREMENTS = "requirements.txt"
 CONDA = "conda.yaml"
 PYTHON_ENV = "python_env.yaml"
+_IMAGE_LOCK = re.compile(r"requirements-linux-[a-z0-9-]+\.lock")
 _MLFLOW = re.compile(r"mlflow(-skinny)?\s*(\[.*?\])?\s*([=<>!~;@].*)?$", re.IGNORECASE)
+
+
+def is_image_lock(name: str) -> bool:
+    """Whether the file of that name only says which packages the model's last image had: it is no part of the model."""
+    return _IMAGE_LOCK.fullmatch(name) is not None
 
 
 class ModelFolder(Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 from botocore.exceptions import WaiterError
 from msgspec import Struct
 
-from penstock.api import deployments, images, models, registering, run_files, running, tracking
+from penstock.api import deployments, images_build, models, registering, run_files, running, tracking
 from penstock.api.quickstart import iris
 from penstock.api.quickstart.handover import CONTENT_TYPE
 from penstock.api.quickstart.report import ShownImage, TrackedRun
@@ -92,7 +92,7 @@ def build(model_uri: str, locked: Lock, settings: Settings, progress: Progress) 
     """The image that serves the model; no container engine takes part."""
     with progress.phase("Build the image") as phase:
         options = BuildOptions(base=settings.base_image, apt_sources=settings.apt_sources, lock=locked)
-        built = images.build(model_uri, options=options, settings=settings, progress=FoldedProgress(phase))
+        built = images_build.build(model_uri, options=options, settings=settings, progress=FoldedProgress(phase))
         size = sum(layer.size_bytes for layer in built.image.layers)
         phase.detail(f"{len(built.image.layers)} layers, {size / 1e6:.1f} MB, {built.image.digest('docker')[:19]}")
     return built

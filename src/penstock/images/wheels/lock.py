@@ -56,26 +56,30 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def read_pylock(text: str, *, requirements: tuple[str, ...], target: Target) -> Lock:
+def read_pylock(
+    text: str, *, requirements: tuple[str, ...], target: Target, among: frozenset[str] = frozenset()
+) -> Lock:
     """The lock in a ``pylock.toml`` (PEP 751) that was resolved for ``target``.
 
+    Of several wheels of a package the most specific is taken, and before it one whose SHA-256 is ``among`` the wanted.
     Raises EnvironmentMismatch for a package that is no wheel, InvalidInput for a text that is no pylock.
     """
     try:
         packages = tomllib.loads(text).get("packages", [])
-        wheels = [_locked(package) for package in packages]
+        wheels = [_locked(package, among) for package in packages]
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise InvalidInput(f"This is no pylock.toml: {error}.", fix="Resolve again to make a fresh one.") from error
     return Lock(target=target, requirements=requirements, wheels=tuple(sorted(wheels, key=lambda wheel: wheel.name)))
 
 
-def _locked(package: dict[str, Any]) -> LockedWheel:
+def _locked(package: dict[str, Any], among: frozenset[str]) -> LockedWheel:
     name, version = normalized(package["name"]), package.get("version", "")
     found = package.get("wheels") or ([package["archive"]] if "archive" in package else [])
     found = [wheel for wheel in found if _filename(wheel).endswith(".whl")]
     if not found:
         raise EnvironmentMismatch(f"{name} {version} comes without a wheel.", fix=_WAYS_OUT)
-    best = max(found, key=lambda wheel: _rank(_filename(wheel)))
+    wanted = [wheel for wheel in found if wheel.get("hashes", {}).get("sha256") in among]
+    best = max(wanted or found, key=lambda wheel: _rank(_filename(wheel)))
     if "sha256" not in best.get("hashes", {}):
         raise EnvironmentMismatch(
             f"The index gives no SHA-256 for {_filename(best)}.", fix="Use an index that publishes SHA-256 hashes."

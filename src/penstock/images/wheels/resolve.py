@@ -24,6 +24,9 @@ from penstock.images.target import Target
 from penstock.images.wheels.indexes import NO_INDEX, index_environment
 from penstock.images.wheels.lock import Lock, read_pylock
 
+# xgboost asks for NCCL, a third of a gigabyte, and opens it only to train on several GPUs. What a library is linked
+# with, such as torch of PyPI with CUDA, is not in this list: without it the library does not load at all.
+_OPTIONAL_ON_A_CPU = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 _WANTS_WHEELS = re.compile(r"Wheels are required for `([^`]+)`")
 _NO_WHEELS = re.compile(
@@ -50,29 +53,42 @@ def resolve(
     the same image; ``refresh`` asks the indexes anew. Raises EnvironmentMismatch when nothing fits (naming what is in
     the way), Unavailable when no index can be reached, Unauthenticated when one wants a password.
     """
-    wanted = _wanted(requirements)
+    wanted = wanted_lines(requirements)
     kept = ensure_directory(cache_dir / "locks") / f"{_key(wanted, target)}.toml"
     if refresh or not kept.is_file():
         write_atomically(kept, _compile(wanted, target, index_environment(environment)).encode())
     return read_pylock(kept.read_text(encoding="utf-8"), requirements=wanted, target=target)
 
 
+def resolve_pins(
+    pins: tuple[str, ...], target: Target, *, cache_dir: Path, environment: Mapping[str, str] | None = None
+) -> Lock:
+    """The wheels that ``pins`` (lines of a lock, with hashes) name, and where the indexes have them."""
+    kept = ensure_directory(cache_dir / "locks") / f"{_key(pins, target)}.toml"
+    if not kept.is_file():
+        found = _compile(pins, target, index_environment(environment), "--no-deps")
+        write_atomically(kept, found.encode())
+    hashes = frozenset(pin.rpartition("sha256:")[2] for pin in pins)
+    return read_pylock(kept.read_text(encoding="utf-8"), requirements=pins, target=target, among=hashes)
+
+
 def resolve_now(requirements: Iterable[str], target: Target, *, environment: Mapping[str, str] | None = None) -> Lock:
     """As ``resolve``, asking the indexes and keeping nothing."""
-    wanted = _wanted(requirements)
+    wanted = wanted_lines(requirements)
     return read_pylock(_compile(wanted, target, index_environment(environment)), requirements=wanted, target=target)
 
 
-def _wanted(requirements: Iterable[str]) -> tuple[str, ...]:
+def wanted_lines(requirements: Iterable[str]) -> tuple[str, ...]:
+    """The requirements, each once, in order."""
     return tuple(sorted({line.strip() for line in requirements if line.strip()}))
 
 
 def _key(requirements: tuple[str, ...], target: Target) -> str:
-    text = "\n".join(("1", target.python, target.uv_platform, *requirements))
+    text = "\n".join(("2 gpu" if target.gpu else "2", target.python, target.uv_platform, *requirements))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _compile(requirements: tuple[str, ...], target: Target, environment: Mapping[str, str]) -> str:
+def _compile(requirements: tuple[str, ...], target: Target, environment: Mapping[str, str], *options: str) -> str:
     with tempfile.TemporaryDirectory(prefix="penstock-") as directory:
         wanted = Path(directory) / "requirements.in"
         wanted.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
@@ -83,6 +99,11 @@ def _compile(requirements: tuple[str, ...], target: Target, environment: Mapping
         ]  # fmt: skip
         if environment.get(NO_INDEX):
             command.append("--no-index")
+        if not target.gpu:
+            left_out = Path(directory) / "overrides.txt"
+            left_out.write_text("".join(f"{name} ; python_version < '3'\n" for name in _OPTIONAL_ON_A_CPU))
+            command.append(f"--override={left_out}")
+        command += options
         done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     if done.returncode < 0:
         raise ToolFailed(f"uv was ended by signal {-done.returncode}.", fix="Try again.")
