@@ -145,10 +145,13 @@ def plane_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory, tiny: Image, plane_cache: Path) -> Iterator[Rehearsal]:
-    """A plane of this module's own."""
+def rehearsal(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny: Image, plane_cache: Path
+) -> Iterator[Rehearsal]:
+    """A plane of this module's own; it checks signatures where the module says ``CHECK_SIGNATURES = True``."""
     state_dir = tmp_path_factory.mktemp("plane")
-    info = start_plane(state_dir, cache_dir=plane_cache, detached=False)
+    checks = getattr(request.module, "CHECK_SIGNATURES", False)
+    info = start_plane(state_dir, cache_dir=plane_cache, check_signatures=checks, detached=False)
     try:
         yield Rehearsal(info, state_dir, tiny)
     finally:

@@ -17,6 +17,7 @@ from penstock.oci.layout import write_layout
 from rehearsal.planes import Rehearsal, plane_cache, rehearsal, tiny
 
 __all__ = ["plane_cache", "rehearsal", "tiny"]
+CHECK_SIGNATURES = True
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from rehearsal.planes import FAST, Rehearsal, plane_cache, rehearsal, tiny
 from rehearsal.tiny import tiny_image
 
 __all__ = ["plane_cache", "rehearsal", "tiny"]
+CHECK_SIGNATURES = True
 
 
 def refused(call: Any, **parameters: Any) -> dict[str, str]:

@@ -14,6 +14,7 @@ from rehearsal.planes import Rehearsal, plane_cache, rehearsal, tiny
 pytestmark = pytest.mark.full  # mlflow polls every five seconds and starts anew for each command
 
 __all__ = ["plane_cache", "rehearsal", "tiny"]
+CHECK_SIGNATURES = True
 SCRIPT = Path(__file__).with_name("mlflow_deployments_story.py")
 
 

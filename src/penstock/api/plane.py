@@ -47,14 +47,18 @@ def up(
     time_scale: float | None = None,
     runner: str | None = None,
     region: str | None = None,
+    check_signatures: bool = False,
     settings: Settings | None = None,
 ) -> PlaneView:
-    """The plane of that name, started in the background unless it runs already. Raises ToolFailed, TimedOut."""
+    """The plane of that name, started in the background unless it runs already. Raises ToolFailed, TimedOut.
+
+    ``check_signatures`` has it refuse, with AWS's own codes, what is not signed with a key of the account.
+    """
     settings = settings or load_settings()
     directory = _directory(name, settings)
     info = start_plane(
         directory, port=port, cache_dir=settings.cache_dir, time_scale=time_scale,
-        runner=runner or settings.runner, region=region or settings.region,
+        runner=runner or settings.runner, region=region or settings.region, check_signatures=check_signatures,
     )  # fmt: skip
     return _view(name, directory, info)
 
@@ -66,6 +70,7 @@ def run(
     time_scale: float | None = None,
     runner: str | None = None,
     region: str | None = None,
+    check_signatures: bool = False,
     settings: Settings | None = None,
 ) -> None:
     """Becomes the plane of that name, in the foreground; never returns. Raises Conflict if it runs already."""
@@ -79,6 +84,7 @@ def run(
     }  # fmt: skip
     command = [sys.executable, "-m", "penstock.rehearsal", "--state-dir", str(directory)]
     command += [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    command += ["--check-signatures"] if check_signatures else []
     os.execv(sys.executable, command)
 
 

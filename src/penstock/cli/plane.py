@@ -24,6 +24,7 @@ _NAME = click.option("--name", default=DEFAULT, show_default=True, help="Which p
 @click.option("--time-scale", type=float, help="What waits are multiplied by; 1.0 is AWS's own time.")
 @click.option("--runner", type=click.Choice(RUNNERS), help="How containers are isolated.")
 @click.option("--region", help="The region of requests that name none.")
+@click.option("--check-signatures", is_flag=True, help="Refuse requests that no key of the account signed.")
 @click.option("--foreground", is_flag=True, help="Stay in the foreground until Ctrl+C.")
 def up(terminal: Terminal, name: str, foreground: bool, **options: Any) -> None:
     """Start a plane, in the background unless told otherwise."""

@@ -25,6 +25,14 @@ _CALLER_ACTIONS = (
     "sagemaker:DeleteEndpoint", "sagemaker:InvokeEndpoint", "ecr:GetAuthorizationToken", "ecr:PutImage", "s3:PutObject",
     "iam:PassRole", "logs:GetLogEvents",
 )  # fmt: skip
+# What iam:PassRole is usually bound to; without it the simulator calls such a right missing.
+_PASSED = [
+    {
+        "ContextKeyName": "iam:PassedToService",
+        "ContextKeyType": "string",
+        "ContextKeyValues": ["sagemaker.amazonaws.com"],
+    }
+]
 _ROLE_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "s3:GetObject", "logs:PutLogEvents")
 
 
@@ -143,7 +151,9 @@ def _permissions(aws: AwsSession) -> Iterator[Check]:
 def _simulated(aws: AwsSession, name: str, arn: str, actions: tuple[str, ...], who: str) -> Check:
     """Whether IAM's simulator allows the actions. Source: SimulatePrincipalPolicy."""
     try:
-        found = aws.call("iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=[*actions])
+        found = aws.call(
+            "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=[*actions], ContextEntries=_PASSED
+        )  # fmt: skip
     except PenstockError as error:
         return Check(name=name, verdict=Verdict.SKIP, saw=f"IAM's simulator cannot be asked: {error.message}")
     denied = [one["EvalActionName"] for one in found["EvaluationResults"] if one["EvalDecision"] != "allowed"]

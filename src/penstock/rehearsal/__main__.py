@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runner", choices=RUNNERS, default="auto", help="how containers are isolated")
     parser.add_argument("--region", default=REGION)
     parser.add_argument("--account", default=ACCOUNT)
+    parser.add_argument("--check-signatures", action="store_true", help="refuse what no key of the account signed")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the process that started it ends")
     return parser
 
@@ -68,7 +69,7 @@ def _options(arguments: argparse.Namespace) -> PlaneOptions:
     return PlaneOptions(
         state_dir=arguments.state_dir.absolute(), cache_dir=cache.absolute(), host=arguments.host,
         port=arguments.port, time_scale=arguments.time_scale, runner=arguments.runner, region=arguments.region,
-        account=arguments.account,
+        account=arguments.account, check_signatures=arguments.check_signatures,
     )  # fmt: skip
 
 

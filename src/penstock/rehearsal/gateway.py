@@ -14,6 +14,8 @@ from penstock.ground.clock import Clock
 from penstock.ground.errors import PenstockError
 from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host, is_runtime
 from penstock.rehearsal.neighbours import SERVICES
+from penstock.rehearsal.signing.reasons import SignatureRefused, refusal
+from penstock.rehearsal.signing.verifier import Verifier
 from penstock.rehearsal.traffic.errors import endpoint_missing, error_response
 from penstock.rehearsal.traffic.invocations import MAX_BODY_BYTES, Invocations
 from penstock.rehearsal.traffic.router import Router, Routers
@@ -28,6 +30,8 @@ LOG = logging.getLogger("penstock.rehearsal")
 _JSON_BYTES = 8 << 20
 _OBJECT_BYTES = 64 << 30
 _INVOCATION = Limits(MAX_BODY_BYTES + 1)
+# The registry asks for its own tokens, and the plane's own paths tell nothing of anybody's.
+_UNSIGNED = ("registry", "plane")
 Handlers = dict[str, Callable[[Call], dict[str, Any]]]
 
 
@@ -36,13 +40,14 @@ class Gateway:
 
     ``json_services`` are our own, by signing name; ``wsgi`` gives the application of "registry" or one of moto's;
     ``before`` is run in a thread before a neighbour of that name answers, to hand it what was gathered for it.
+    ``verifier`` checks signatures; without it anybody may ask for anything.
     """
 
     def __init__(
         self, *, account: str, region: str, clock: Clock, executor: Executor, json_services: dict[str, Handlers],
         wsgi: Callable[[str], WsgiApp], before: dict[str, Callable[[], None]], routers: Routers,
         invocations: Invocations, asynchronous: Callable[[Request, Router], Awaitable[Response]],
-        plane: Callable[[Request], Response],
+        plane: Callable[[Request], Response], verifier: Verifier | None = None,
     ) -> None:  # fmt: skip
         self._account = account
         self._region = region
@@ -55,6 +60,7 @@ class Gateway:
         self._invocations = invocations
         self._asynchronous = asynchronous
         self._plane = plane
+        self._verifier = verifier
 
     def limits(self, head: RequestHead) -> Limits:
         """Bodies of operations and invocations are small and whole; objects and layers are streamed."""
@@ -70,6 +76,22 @@ class Gateway:
         _refuse_foreign(request)
         to = destination_of(request)
         request_id = str(uuid.uuid4())
+        if self._verifier is None or to.service in _UNSIGNED:
+            return await self._serve(request, to, request_id)
+        try:
+            await self._verify(self._verifier, request, to)
+            return await self._serve(request, to, request_id)
+        except SignatureRefused as refused:
+            return refusal(request, to.service, refused, request_id)
+
+    async def _verify(self, verifier: Verifier, request: Request, to: Destination) -> None:
+        if to.service == "runtime":
+            verifier.check(request, "sagemaker")  # at once: a thread would cost more
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, verifier.check, request, to.service)
+
+    async def _serve(self, request: Request, to: Destination, request_id: str) -> Response:
         if to.service == "runtime":
             return await self._invoke(request, to, request_id)
         if to.service in self._json_services:

@@ -8,10 +8,16 @@ import msgspec
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+# The plane's own key: whoever has it may do anything, and nobody on AWS takes it for one of theirs.
+ACCESS_KEY = "PENSTOCKREHEARSAL000"
+SECRET_KEY = "not-a-secret-only-the-rehearsal-takes-it"
 
 
 class PlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``time_scale`` multiplies the waits that configs ask for (bake, termination): 1.0 is AWS's own time."""
+    """``time_scale`` multiplies the waits that configs ask for (bake, termination): 1.0 is AWS's own time.
+
+    ``check_signatures`` refuses every request that is not signed with a key of the account.
+    """
 
     state_dir: Path
     cache_dir: Path
@@ -21,6 +27,7 @@ class PlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     runner: str = "auto"
     account: str = ACCOUNT
     region: str = REGION
+    check_signatures: bool = False
 
 
 class PlaneInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +42,7 @@ class PlaneInfo(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     time_scale: float
     runner: str = "auto"
+    check_signatures: bool = False
 
     @property
     def registry(self) -> str:

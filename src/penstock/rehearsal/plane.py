@@ -29,6 +29,7 @@ from penstock.rehearsal.fleet.rollout import Rollouts
 from penstock.rehearsal.gateway import Gateway
 from penstock.rehearsal.hosting import operations as hosting_operations
 from penstock.rehearsal.hosting.service import Hosting
+from penstock.rehearsal.iam.simulator import with_simulator
 from penstock.rehearsal.journal import Journal
 from penstock.rehearsal.logs import Logs
 from penstock.rehearsal.metrics import Metrics
@@ -47,6 +48,8 @@ from penstock.rehearsal.scaling.operations import Scaling, scaled_variants
 from penstock.rehearsal.scaling.scaler import Scaler
 from penstock.rehearsal.scaling.tracking import Tracker
 from penstock.rehearsal.scaling.traffic import PlaneTraffic
+from penstock.rehearsal.signing.keys import Keys
+from penstock.rehearsal.signing.verifier import Verifier
 from penstock.rehearsal.traffic.asynchronous import AsyncInference
 from penstock.rehearsal.traffic.capture import DataCapture
 from penstock.rehearsal.traffic.invocations import Invocation, Invocations
@@ -109,7 +112,7 @@ class Plane:
         info = PlaneInfo(
             url=f"http://{host}:{port}", pid=os.getpid(), started=started_at(os.getpid()) or "", host=host, port=port,
             account=self.options.account, region=self.options.region, time_scale=self.options.time_scale,
-            runner=self.options.runner,
+            runner=self.options.runner, check_signatures=self.options.check_signatures,
         )  # fmt: skip
         write_atomically(self.options.state_dir / INFO, msgspec.json.encode(info))
         self._background = [
@@ -215,6 +218,7 @@ class Plane:
             wsgi=lambda service: self._app(service, registry),
             before={"monitoring": self._before_metrics, "logs": self._logs.sync},
             routers=self._routers, invocations=invocations, asynchronous=self._async_inference.accept, plane=self._own,
+            verifier=self._verifier() if self.options.check_signatures else None,
         )  # fmt: skip
 
     def _app(self, service: str, registry: WsgiApp) -> WsgiApp:
@@ -222,7 +226,12 @@ class Plane:
             return registry
         if service == "s3":
             return self._buckets.app()
+        if service == "iam":
+            return with_simulator(self._replay.wrap(service, self._neighbours.app(service)), self._neighbours)
         return self._replay.wrap(service, self._neighbours.app(service))
+
+    def _verifier(self) -> Verifier:
+        return Verifier(Keys(self._neighbours, clock=self._clock), clock=self._clock)
 
     def _password(self) -> str:
         """The registry's password, the same over restarts."""

@@ -16,7 +16,7 @@ import msgspec
 
 from penstock.ground.errors import Conflict, TimedOut, ToolFailed
 from penstock.ground.files import ensure_directory
-from penstock.rehearsal.options import PlaneInfo
+from penstock.rehearsal.options import ACCESS_KEY, SECRET_KEY, PlaneInfo
 from penstock.rehearsal.runner.container import started_at
 
 INFO = "plane.json"
@@ -24,8 +24,6 @@ LOG = "plane.log"
 START_SECONDS = 30.0
 STOP_SECONDS = 45.0
 _POLL_SECONDS = 0.02
-_ACCESS_KEY = "PENSTOCKREHEARSAL000"
-_SECRET_KEY = "not-a-secret-only-the-rehearsal-takes-it"
 
 
 def start_plane(
@@ -36,6 +34,7 @@ def start_plane(
     time_scale: float | None = None,
     runner: str | None = None,
     region: str | None = None,
+    check_signatures: bool = False,
     detached: bool = True,
 ) -> PlaneInfo:
     """The plane of ``state_dir`` once it answers; one that runs already is given back as it is.
@@ -51,6 +50,7 @@ def start_plane(
     command = [sys.executable, "-m", "penstock.rehearsal", "--state-dir", str(state_dir)]
     for name, value in {**options, "--region": region}.items():
         command += [name, str(value)] if value is not None else []
+    command += ["--check-signatures"] if check_signatures else []
     command += [] if detached else ["--die-with-parent"]
     return _wait_until_ready(state_dir, _spawn(command, log), log)
 
@@ -88,8 +88,8 @@ def plane_environment(info: PlaneInfo) -> dict[str, str]:
     """The variables that send every AWS client here and nowhere else: one endpoint, false keys, no real profile."""
     return {
         "AWS_ENDPOINT_URL": info.url,
-        "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_REGION": info.region,
         "AWS_DEFAULT_REGION": info.region,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -101,7 +101,7 @@ def plane_environment(info: PlaneInfo) -> dict[str, str]:
 def real_credentials(environment: Mapping[str, str]) -> str | None:
     """Where real AWS credentials seem to be in reach, or None: worth a warning before a rehearsal."""
     key = environment.get("AWS_ACCESS_KEY_ID", "")
-    if key and key != _ACCESS_KEY:
+    if key and key != ACCESS_KEY:
         return "the environment variable AWS_ACCESS_KEY_ID"
     given = environment.get("AWS_SHARED_CREDENTIALS_FILE")
     path = Path(given) if given else Path(environment.get("HOME", "/")) / ".aws" / "credentials"

@@ -20,7 +20,10 @@ from penstock.rehearsal.wsgi import WsgiApp
 KEPT = {
     "iam": {
         "CreateRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy", "TagRole", "UntagRole", "PutRolePolicy",
-        "DeleteRolePolicy", "AttachRolePolicy", "DetachRolePolicy", "CreatePolicy", "DeletePolicy",
+        "DeleteRolePolicy", "AttachRolePolicy", "DetachRolePolicy", "PutRolePermissionsBoundary",
+        "DeleteRolePermissionsBoundary", "CreatePolicy", "DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion",
+        "SetDefaultPolicyVersion", "CreateUser", "DeleteUser", "PutUserPolicy", "DeleteUserPolicy",
+        "AttachUserPolicy", "DetachUserPolicy",
     },
     "sns": {"CreateTopic", "DeleteTopic", "SetTopicAttributes"},
     "monitoring": {"PutMetricAlarm", "DeleteAlarms"},

@@ -1,0 +1,1 @@
+"""Signatures of AWS requests, recomputed and held against what the client sent."""
