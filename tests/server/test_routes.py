@@ -315,7 +315,6 @@ def test_a_version_comes_from_its_run_its_logged_model_or_another_version(client
         ("GET", "/api/3.0/mlflow/traces/tr-1", 501),
         ("POST", "/api/2.0/mlflow/webhooks", 501),
         ("GET", "/ajax-api/3.0/mlflow/scorers/list", 501),
-        ("POST", "/graphql", 501),
         ("POST", "/v1/traces", 501),
         ("GET", "/api/2.0/mlflow/nothing", 404),
         ("PUT", "/api/2.0/mlflow/runs/create", 405),

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from penstock.ground.errors import InvalidInput
 from penstock.server.context import ServerOptions
 from penstock.server.serve import serve
+from penstock.server.ui import ui_folder
+
+
+def find_ui(wanted: str) -> Path | None:
+    """The folder of the web UI that ``wanted`` names: a path, 'mlflow', 'auto' or 'none'. Raises InvalidInput."""
+    return ui_folder(wanted)
 
 
 def run_server(options: ServerOptions, *, ready: Callable[[str], None] = lambda _: None) -> None:

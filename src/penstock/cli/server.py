@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from penstock.api.server import run_server
+from penstock.api.server import find_ui, run_server
 from penstock.cli.command import command
 from penstock.cli.terminal import Terminal
 from penstock.server.context import ServerOptions
@@ -68,6 +68,13 @@ def _names(text: str | None) -> tuple[str, ...]:
     help="SAMEORIGIN, DENY, or NONE to leave the header out.",
 )
 @click.option(
+    "--ui",
+    envvar="PENSTOCK_UI",
+    default="auto",
+    show_default=True,
+    help="Web pages to serve: a folder; 'mlflow': the installed MLflow's; 'auto': those if there are any; 'none'.",
+)
+@click.option(
     "--disable-security-middleware",
     is_flag=True,
     envvar="MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE",
@@ -89,6 +96,7 @@ def server(
     workers: int,
     static_prefix: str,
     x_frame_options: str,
+    ui: str,
 ) -> None:
     """Run the tracking server and model registry that MLflow's clients speak to."""
     options = ServerOptions(
@@ -105,5 +113,6 @@ def server(
         cors_allowed_origins=_names(cors_allowed_origins),
         security=not disable_security_middleware,
         x_frame_options=x_frame_options,
+        ui_folder=find_ui(ui),
     )
     run_server(options, ready=lambda url: terminal.note(f"Listening at {url}. Press Ctrl+C to stop."))

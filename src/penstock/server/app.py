@@ -21,9 +21,11 @@ from penstock.server.handlers import (
     about,
     artifacts,
     experiments,
+    graphql,
     logged_models,
     metrics,
     model_versions,
+    pages,
     parts,
     registered_models,
     runs,
@@ -40,8 +42,9 @@ TRACKING: tuple[Route, ...] = (
     *logged_models.ROUTES,
     *registered_models.ROUTES,
     *model_versions.ROUTES,
+    *graphql.ROUTES,
 )
-ALWAYS: tuple[Route, ...] = (*about.ROUTES, *artifacts.ROUTES, *parts.ROUTES, *transfer.STREAMS)
+ALWAYS: tuple[Route, ...] = (*about.ROUTES, *artifacts.ROUTES, *parts.ROUTES, *transfer.STREAMS, *pages.ROUTES)
 READERS = 4
 TRANSFERS = 32
 _encode = msgspec.json.Encoder().encode
@@ -161,4 +164,4 @@ def _known_noun(path: str) -> str | None:
     parts = path.split("/")
     if "api" in parts or "ajax-api" in parts:
         return next((part for part in parts if part in about.NOT_OFFERED), None)
-    return "graphql" if parts[-1] == "graphql" else "traces" if path.endswith("/v1/traces") else None
+    return "traces" if path.endswith("/v1/traces") else None

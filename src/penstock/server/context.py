@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -30,6 +31,7 @@ class ServerOptions(Struct, frozen=True, kw_only=True):
     security: bool = True
     x_frame_options: str = "SAMEORIGIN"
     drain_s: float = 25.0
+    ui_folder: Path | None = None
 
     @property
     def artifact_root(self) -> str:

@@ -96,15 +96,15 @@ def entities(wire: str, kind: type[T], *, name: str = "", required: bool = False
     return Field(wire=wire, name=name or wire, read=_list_of(read), required=required, many=True, default=())
 
 
+def mapping(wire: str) -> Field:
+    """A JSON object that the handler reads itself."""
+    return Field(wire=wire, name=wire, read=_object, default={})
+
+
 def objects(wire: str, *, name: str = "") -> Field:
     """A list of JSON objects that the handler reads itself."""
 
-    def read(value: Any, path: str) -> Any:
-        if not isinstance(value, dict):
-            raise invalid_value(path, value, "It must be an object.")
-        return value
-
-    return Field(wire=wire, name=name or wire, read=_list_of(read), many=True, default=())
+    return Field(wire=wire, name=name or wire, read=_list_of(_object), many=True, default=())
 
 
 def read_fields(fields: tuple[Field, ...], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +146,12 @@ def _given(field: Field, given: Mapping[str, Any]) -> Any:
     if value is None and field.also:
         value = given.get(field.also)
     return given.get(f"{field.wire}[]") if value is None and field.many else value
+
+
+def _object(value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        raise invalid_value(path, value, "It must be an object.")
+    return value
 
 
 def _text(value: Any, path: str) -> str:

@@ -37,10 +37,6 @@ def version(_: Context) -> Response:
     return Response(200, __version__.encode(), TEXT)
 
 
-def home(_: Context) -> Response:
-    return Response(200, b"Penstock's tracking server. The API is under /api/2.0/mlflow.\n", TEXT)
-
-
 def server_info(context: Context) -> Answer:
     signs = context.options.serve_artifacts and context.options.artifacts_destination.startswith("s3:")
     return {
@@ -56,6 +52,11 @@ def server_info(context: Context) -> Answer:
     }
 
 
+def gateway(_: Context) -> Answer:
+    """No endpoints, as MLflow answers where no gateway is set up: its pages ask before they show a run table."""
+    return {"endpoints": []}
+
+
 def not_offered(noun: str) -> NotImplementedHere:
     """The error for a part of MLflow's API that is known and not offered."""
     return NotImplementedHere(
@@ -66,6 +67,6 @@ def not_offered(noun: str) -> NotImplementedHere:
 ROUTES: tuple[Route, ...] = (
     Route(method="GET", path="/health", handler=health, bare=True),
     Route(method="GET", path="/version", handler=version, bare=True),
-    Route(method="GET", path="/", handler=home, bare=True),
     reads("3.0/mlflow/server-info", server_info),
+    reads("2.0/mlflow/gateway-proxy", gateway),
 )

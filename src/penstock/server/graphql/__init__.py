@@ -1,0 +1,1 @@
+"""The GraphQL questions that MLflow's own pages ask, answered from the same handlers as the REST routes."""
