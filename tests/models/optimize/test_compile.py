@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
-from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from penstock.models.folder import ModelFolder, read_model_folder
 from penstock.models.load import load_model
@@ -100,11 +109,68 @@ def test_what_is_not_the_same_is_refused_with_the_reason(tmp_path: Path, iris: t
         assert not (folder.path / "optimized").exists()
     assert find_verdict(folder) == verdict, "the verdict is kept, whichever way it fell"
 
-    boosting = HistGradientBoostingRegressor(max_iter=3).fit(rows, species)
-    verdict = optimize(saved(boosting, tmp_path / "boosting", rows), rows=rows)
-    if not verdict.accepted:
-        assert "cannot be converted" in str(verdict.reason) or "differ" in str(verdict.reason)
-    np.testing.assert_array_equal(load_model(tmp_path / "boosting").predict(rows), boosting.predict(rows))
+
+def trees(library: str) -> tuple[Any, Any, Any]:
+    """A model that was trained with missing values where it can be, its rows, and whether it takes them."""
+    rows, target = make_classification(400, 6, n_informative=5, n_redundant=0, n_classes=3, random_state=0)
+    holes = rows.copy()
+    holes[np.random.default_rng(0).random(rows.shape) < 0.1] = np.nan
+    number = rows[:, 0] + rows[:, 1] * rows[:, 2]
+    if library.startswith("lightgbm"):
+        kind = getattr(pytest.importorskip("lightgbm"), library.partition(".")[2])
+        model = kind(n_estimators=10, n_jobs=1, verbose=-1)
+        return model.fit(holes, target if "Classifier" in library else number), rows, True
+    return {
+        "histogram": lambda: (HistGradientBoostingClassifier(max_iter=10).fit(holes, target), rows, True),
+        "histogram of two": lambda: (HistGradientBoostingClassifier(max_iter=10).fit(rows, target == 1), rows, True),
+        "histogram of counts": lambda: (
+            HistGradientBoostingRegressor(max_iter=10, loss="poisson").fit(holes, np.abs(number)), rows, True
+        ),
+        "stages": lambda: (GradientBoostingClassifier(n_estimators=10).fit(rows, target), rows, False),
+        "stages of two": lambda: (
+            GradientBoostingClassifier(n_estimators=10, loss="exponential").fit(rows, target == 1), rows, False
+        ),
+        "forest": lambda: (RandomForestRegressor(10, random_state=0).fit(holes, number), rows, True),
+        "one leaf": lambda: (HistGradientBoostingRegressor(max_iter=3).fit(rows[:30], number[:30]), rows, True),
+    }[library]()  # fmt: skip
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """OpenMP's threads wait for each other, which takes a second a call where several tests share the cores."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    ("library", "method"),
+    [
+        ("histogram", "predict_proba"), ("histogram of two", "predict"), ("histogram of counts", "predict"),
+        ("stages", "predict"), ("stages of two", "predict_proba"), ("forest", "predict"), ("one leaf", "predict"),
+        ("lightgbm.LGBMClassifier", "predict"), ("lightgbm.LGBMRegressor", "predict"),
+    ],
+)  # fmt: skip
+def test_trees_of_doubles_are_the_originals_to_the_last_digits(tmp_path: Path, library: str, method: str) -> None:
+    model, rows, takes_missing = trees(library)
+    options = {} if library.startswith("lightgbm") else {"pyfunc_predict_fn": method}
+    both = compiled(model, tmp_path / "model", rows, **options)
+    assert (both.verdict.precision, both.verdict.finite_only) == ("double", not takes_missing)
+    probes = grids(rows)
+    if takes_missing:
+        probes[::2, 1] = np.nan
+        probes[::3, 4] = np.nan
+    np.testing.assert_allclose(both.compiled(probes), getattr(model, method)(probes), rtol=1e-12)
+
+
+def test_a_cut_between_two_floats_keeps_its_side(tmp_path: Path) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    column = np.repeat(0.1 + np.arange(40) * 1e-9, 10)  # neighbours in double, equal in float32
+    rows = np.column_stack([column, np.zeros(len(column))])
+    model = lightgbm.LGBMRegressor(n_estimators=5, min_child_samples=1, n_jobs=1, verbose=-1).fit(rows, column * 1e9)
+    both = compiled(model, tmp_path / "model", rows)
+    assert len(np.unique(model.predict(rows))) > 2
+    np.testing.assert_allclose(both.compiled(rows), model.predict(rows), rtol=1e-12)
 
 
 def test_what_takes_frames_or_has_no_example_is_refused(tmp_path: Path, iris: tuple[Any, Any]) -> None:

@@ -14,10 +14,27 @@ from skl2onnx.common.shape_calculator import (
 )
 
 from penstock.ground.errors import NotImplementedHere
+from penstock.models.optimize.boosting import (
+    FORESTS,
+    HISTOGRAMS,
+    STAGES,
+    convert_histograms,
+    convert_regressing_forest,
+    convert_stages,
+)
+from penstock.models.optimize.ensemble import DOMAIN, VERSION
 from penstock.models.optimize.forests import CLASSIFIERS, convert_forest
+from penstock.models.optimize.lightgbm_trees import convert_lightgbm
 from penstock.models.optimize.parts import parts
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}
+# Converters of our own, by estimator; skl2onnx and onnxmltools have the rest.
+CONVERTERS: dict[type[Any], Any] = {
+    **dict.fromkeys(CLASSIFIERS, convert_forest),
+    **dict.fromkeys(HISTOGRAMS, convert_histograms),
+    **dict.fromkeys(STAGES, convert_stages),
+    **dict.fromkeys(FORESTS, convert_regressing_forest),
+}
 
 
 class Form(NamedTuple):
@@ -58,12 +75,28 @@ def to_onnx(estimator: Any, method: str, form: Form, *, n_columns: int) -> Any:
                 initial_types=[("input", number([None, n_columns]))],
                 options={id(_last(estimator)): options} if classifier else None,
                 target_opset=OPSETS,
-                custom_conversion_functions=dict.fromkeys(CLASSIFIERS, convert_forest),
-                custom_shape_calculators=dict.fromkeys(CLASSIFIERS, calculate_linear_classifier_output_shapes),
+                custom_conversion_functions=CONVERTERS,
+                custom_shape_calculators={kind: _shapes_of(kind) for kind in CONVERTERS},
             )
     except Exception as error:  # converters of many libraries raise whatever they meet
         raise NotImplementedHere(f"It cannot be converted to ONNX ({_short(error)}).") from error
-    return _with_output(graph, probabilities=classifier and method == "predict_proba")
+    return _with_output(_with_newest_trees(graph), probabilities=classifier and method == "predict_proba")
+
+
+def _with_newest_trees(graph: Any) -> Any:
+    """``graph``, told to be of the version that TreeEnsemble came with, which skl2onnx does not know of yet.
+
+    The older tree operators are gone from that version; a graph with both kinds is refused by the runtime.
+    """
+    if any(node.op_type == "TreeEnsemble" for node in graph.graph.node):
+        for each in graph.opset_import:
+            each.version = VERSION if each.domain == DOMAIN else each.version
+    return graph
+
+
+def _shapes_of(kind: type[Any]) -> Any:
+    classifier = kind.__name__.endswith("Classifier")
+    return calculate_linear_classifier_output_shapes if classifier else calculate_linear_regressor_output_shapes
 
 
 def _prepared(estimator: Any) -> Any:
@@ -101,7 +134,6 @@ def _register_boosters(estimator: Any) -> None:
     roots = {type(each).__module__.partition(".")[0] for each in parts(estimator)}
     if "lightgbm" in roots:
         import lightgbm
-        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
 
         _register(lightgbm.LGBMClassifier, "LightGbmLGBMClassifier", convert_lightgbm)
         _register(lightgbm.LGBMRegressor, "LightGbmLGBMRegressor", convert_lightgbm)
@@ -115,6 +147,6 @@ def _register_boosters(estimator: Any) -> None:
 
 def _register(kind: type[Any], alias: str, converter: Any) -> None:
     classifier = kind.__name__.endswith("Classifier")
-    shapes = calculate_linear_classifier_output_shapes if classifier else calculate_linear_regressor_output_shapes
+    shapes = _shapes_of(kind)
     options = {"options": {"nocl": [True, False], "zipmap": [True, False, "columns"]}} if classifier else {}
     update_registered_converter(kind, alias, shapes, converter, **options)

@@ -12,7 +12,7 @@ import numpy as np
 from penstock.models.columns import NdArray
 from penstock.models.optimize.verdict import BatchSpeed
 
-SIZES = (1, 8, 64, 256, 1000)
+SIZES = (1, 16, 64, 128, 256, 1000)
 ROUNDS = 5
 ROUND_SECONDS = 0.01
 

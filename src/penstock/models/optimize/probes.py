@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from penstock.models.columns import NdArray
+from penstock.models.optimize import boosting, lightgbm_trees
 from penstock.models.optimize.parts import parts
 
 SAMPLES = 2000
@@ -46,15 +48,30 @@ def _has(part: Any, name: str, width: int) -> bool:
 
 
 def thresholds(estimator: Any) -> dict[int, NdArray]:
-    """The cuts of scikit-learn's trees by column, when the trees see the columns as they come in."""
+    """The cuts of an estimator's trees by column, when the trees see the columns as they come in."""
     found: dict[int, list[NdArray]] = {}
-    members = [estimator, *getattr(estimator, "estimators_", ())]
-    for each in (each for member in members for each in (member if isinstance(member, np.ndarray) else [member])):
-        tree = getattr(each, "tree_", None)
-        if tree is not None:
-            for column in np.unique(tree.feature[tree.feature >= 0]):
-                found.setdefault(int(column), []).append(tree.threshold[tree.feature == column])
+    for features, cuts in _cuts(estimator):
+        usual = np.abs(cuts) <= LIMIT  # an infinite cut tells the missing from the rest
+        for column in np.unique(features[usual]):
+            found.setdefault(int(column), []).append(cuts[usual & (features == column)])
     return {column: np.unique(np.concatenate(cuts)) for column, cuts in found.items()}
+
+
+def _cuts(estimator: Any) -> Iterable[tuple[NdArray, NdArray]]:
+    if hasattr(estimator, "booster_"):
+        return lightgbm_trees.cuts(estimator)
+    if hasattr(estimator, "get_booster"):
+        return _xgboost_cuts(estimator.get_booster())
+    return boosting.cuts(estimator)
+
+
+def _xgboost_cuts(booster: Any) -> Iterator[tuple[NdArray, NdArray]]:
+    """The one table of all of a booster's nodes."""
+    names = {name: place for place, name in enumerate(booster.feature_names or ())}
+    table = booster.trees_to_dataframe()
+    table = table[(table["Feature"] != "Leaf") & table["Split"].notna()]
+    columns = [names[name] if names else int(name[1:]) for name in table["Feature"]]
+    yield np.array(columns, np.int64), table["Split"].to_numpy(dtype=np.float64)
 
 
 def finite_probes(estimator: Any, rows: NdArray, *, seed: int = 7) -> NdArray:
@@ -97,11 +114,15 @@ def _extremes(sampled: NdArray) -> NdArray:
     return rows
 
 
-def missing_probes(rows: NdArray) -> NdArray:
-    """Rows with a NaN in each column in turn, and one of NaN alone."""
+def missing_probes(estimator: Any, rows: NdArray, *, seed: int = 11) -> NdArray:
+    """Rows with a NaN in each column in turn, rows with several, and one of NaN alone."""
+    random = np.random.default_rng(seed)
     width = rows.shape[1]
     made = np.repeat(rows[:1], min(width, 50) + 1, axis=0).astype(np.float64)
     for place in range(len(made) - 1):
         made[place, place] = np.nan
     made[-1] = np.nan
-    return made
+    low, high = profile(estimator, rows)
+    sampled = random.uniform(low, high, (SAMPLES // 4, width))
+    sampled[random.random(sampled.shape) < 0.3] = np.nan
+    return np.concatenate([made, sampled])

@@ -36,12 +36,12 @@ def prove(original: Answer, compiled: Answer, estimator: Any, rows: NdArray) -> 
             return Proof(reason="The original does not answer sampled rows.", rows_compared=0)
         given = _answers(compiled, probes)
         reason, difference = compare(expected, given)
-        finite_only = reason is not None or not _agree_on_missing(original, compiled, rows)
+        finite_only = reason is not None or not _agree_on_missing(original, compiled, estimator, rows)
     return Proof(reason=reason, rows_compared=len(probes), largest_difference=difference, finite_only=finite_only)
 
 
-def _agree_on_missing(original: Answer, compiled: Answer, rows: NdArray) -> bool:
-    probes = missing_probes(rows)
+def _agree_on_missing(original: Answer, compiled: Answer, estimator: Any, rows: NdArray) -> bool:
+    probes = missing_probes(estimator, rows)
     expected, given = _answers(original, probes), _answers(compiled, probes)
     return expected is not None and given is not None and compare(expected, given)[0] is None
 
