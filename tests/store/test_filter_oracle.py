@@ -13,8 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.ground.entities import Metric, Param, RunStatus, Tag
+from penstock.ground.entities import Metric, Param, RunStatus, Tag, ViewType
 from penstock.store.open import Store, open_store
+from penstock.store.search.leading import Bounds, run_search
+from penstock.store.search.sql import compile_search
+from penstock.store.search.tree import parse_filter, parse_order
+from penstock.store.search.vocabulary import RUNS as VOCABULARY
 
 KEYS = ("a", "b.c", "d e", "f/g")
 TEXTS = st.text(alphabet="abAB%_\\'é \"", max_size=5)
@@ -188,3 +192,17 @@ def test_the_same_runs_match_in_the_same_order(
         return
     found = tracking.search_runs([experiment], filter=text, order_by=terms).items
     assert [run.info.run_name for run in found] == [run.name for run in expected], text
+    for limit in (1, 2):
+        assert names_by_other_ways(store, experiment, text, terms, limit) == [run.name for run in expected[:limit]], (
+            text
+        )
+
+
+def names_by_other_ways(store: Store, experiment: str, text: str, terms: list[str], limit: int) -> list[str]:
+    """The first names, searched with bounds so small that orders are walked and given up as in large experiments."""
+    clauses, order = parse_filter(text, VOCABULARY), parse_order(terms, VOCABULARY)
+    search = compile_search(VOCABULARY, clauses, order, view=ViewType.ACTIVE_ONLY, experiment_ids=[int(experiment)])
+    window = {"page_limit": limit, "page_offset": 0}
+    bounds = Bounds(few=1, walk=2, counted=3, many=2)
+    rows = store.database.read(lambda session: run_search(session, search, window, bounds))
+    return [row[2] for row in rows]

@@ -10,8 +10,9 @@ from penstock.store import limits
 from penstock.store.database import Row, Session
 from penstock.store.part import Part
 from penstock.store.queries import Queries
+from penstock.store.search.leading import run_search
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search, run_search
+from penstock.store.search.sql import compile_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import EXPERIMENTS
 

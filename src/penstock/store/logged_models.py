@@ -23,8 +23,9 @@ from penstock.store.experiments import active_experiment
 from penstock.store.part import Part
 from penstock.store.queries import Queries
 from penstock.store.run_names import new_run_name
+from penstock.store.search.leading import run_search
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search, run_search
+from penstock.store.search.sql import compile_search
 from penstock.store.search.tree import OrderTerm, check_order, parse_filter
 from penstock.store.search.vocabulary import LOGGED_MODELS
 

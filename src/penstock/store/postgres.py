@@ -15,6 +15,13 @@ from penstock.store.dialect import POSTGRES, Dialect
 
 T = TypeVar("T")
 ATTEMPTS = 5
+# Every search says itself in which order tables are joined, by index (store/search/leading.py): the planner's own
+# ideas, which follow statistics and read whole tables in parallel, are turned off for this connection.
+SETTINGS = b"""
+SET jit = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; SET enable_seqscan = off;
+SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off;
+SET max_parallel_workers_per_gather = 0; SET plan_cache_mode = force_generic_plan
+"""
 MIGRATION_LOCK = 7_265_736_867  # any number, the same in every Penstock
 
 
@@ -127,6 +134,7 @@ class PostgresDatabase:
     def _connect(self) -> PostgresSession:
         connection = psycopg.connect(self.uri, autocommit=True, connect_timeout=10, application_name="penstock")
         connection.prepare_threshold = 2
+        connection.execute(SETTINGS)
         return PostgresSession(connection)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from penstock.ground.entities import (
     LifecycleStage,
     Metric,
@@ -27,14 +30,28 @@ from penstock.store.inputs import Links, read_links
 from penstock.store.part import TAG_RUN_NAME, Part
 from penstock.store.queries import Queries
 from penstock.store.run_names import new_run_name
+from penstock.store.search.leading import run_search
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search, run_search
+from penstock.store.search.sql import compile_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import RUNS
 
 SQL = Queries("runs")
 MAX_PAGE = 50_000
 NAN = float("nan")
+
+
+class RunRow(Struct, frozen=True):
+    """A run as it is stored: ``info`` has the columns of the query ``by_id``.
+
+    A metric's row is (key, value, timestamp_ms, step), NaN included; a param's and a tag's is (key, value).
+    """
+
+    info: Row
+    metrics: list[Row]
+    params: list[Row]
+    tags: list[Row]
+    links: Links
 
 
 class Runs(Part):
@@ -80,6 +97,10 @@ class Runs(Part):
 
     def get_run(self, run_id: str) -> Run:
         """The run with all it logged, deleted ones too. Raises NotFound."""
+        return run_of(self.get_run_row(run_id))
+
+    def get_run_row(self, run_id: str) -> RunRow:
+        """The run as it is stored. Raises NotFound."""
         return self.database.read(lambda session: _with_data(session, [_row(session, run_id)])[0])
 
     def update_run(
@@ -133,12 +154,28 @@ class Runs(Part):
         page_token: str | None = None,
     ) -> Page[Run]:
         """Runs of these experiments that match, newest first unless ``order_by`` says otherwise."""
+        page = self.search_run_rows(
+            experiment_ids, filter=filter, view=view, order_by=order_by, limit=limit, page_token=page_token
+        )
+        return Page(items=tuple(map(run_of, page.items)), next_page_token=page.next_page_token)
+
+    def search_run_rows(
+        self,
+        experiment_ids: Sequence[str],
+        *,
+        filter: str = "",
+        view: ViewType = ViewType.ACTIVE_ONLY,
+        order_by: Sequence[str] = (),
+        limit: int = 1000,
+        page_token: str | None = None,
+    ) -> Page[RunRow]:
+        """Like ``search_runs``, the runs as they are stored: what a server sends on needs no entities on the way."""
         numbers = [limits.experiment_number(text) for text in dict.fromkeys(experiment_ids)]
         clauses, order = parse_filter(filter, RUNS), parse_order(order_by, RUNS)
         window = Window.open(limit, page_token, maximum=MAX_PAGE)
         search = compile_search(RUNS, clauses, order, view=view, experiment_ids=numbers)
 
-        def work(session: Session) -> Page[Run]:
+        def work(session: Session) -> Page[RunRow]:
             rows = run_search(session, search, window.parameters) if numbers else []
             page = window.page(rows)
             return Page(items=tuple(_with_data(session, page.items)), next_page_token=page.next_page_token)
@@ -216,38 +253,39 @@ def _info(row: Row) -> RunInfo:
     )
 
 
-def _with_data(session: Session, rows: Sequence[Row]) -> list[Run]:
-    """The runs of ``rows`` with what they logged: five queries, however many runs."""
-    numbers = [row[0] for row in rows]
-    if not numbers:
+def _with_data(session: Session, rows: Sequence[Row]) -> list[RunRow]:
+    """The runs of ``rows`` with what they logged: one query, however many runs, and two more where there are links."""
+    found = {row[0]: RunRow(row, [], [], [], Links()) for row in rows}
+    if not found:
         return []
-    wanted = {"run_nos": numbers}
-    metrics: dict[int, list[Metric]] = {number: [] for number in numbers}
-    params: dict[int, list[Param]] = {number: [] for number in numbers}
-    tags: dict[int, list[Tag]] = {number: [] for number in numbers}
-    for number, key, value, is_nan, timestamp_ms, step in session.rows(SQL.metrics, wanted):
-        point = Metric(key=key, value=NAN if is_nan else value, timestamp_ms=timestamp_ms, step=step)
-        metrics[number].append(point)
-    for number, key, text in session.rows(SQL.params, wanted):
-        params[number].append(Param(key=key, value=text))
-    for number, key, text in session.rows(SQL.tags, wanted):
-        tags[number].append(Tag(key=key, value=text))
-    links = read_links(session, numbers)
-    return [
-        _run(
-            _info(row),
-            RunData(metrics=tuple(metrics[row[0]]), params=tuple(params[row[0]]), tags=tuple(tags[row[0]])),
-            links.get(row[0], Links()),
-        )
-        for row in rows
-    ]
+    linked: set[int] = set()
+    for part, number, key, value, is_nan, timestamp_ms, step, content in session.rows(
+        SQL.logged, {"run_nos": list(found)}
+    ):
+        run = found[number]
+        if part == 0:
+            run.metrics.append((key, NAN if is_nan else value, timestamp_ms, step))
+        elif part == 1:
+            run.params.append((key, content))
+        elif part == 2:
+            run.tags.append((key, content))
+        else:
+            linked.add(number)
+    links = read_links(session, sorted(linked)) if linked else {}
+    return [replace(run, links=links[number]) if number in links else run for number, run in found.items()]
 
 
-def _run(info: RunInfo, data: RunData, links: Links) -> Run:
+def run_of(row: RunRow) -> Run:
+    """The entity of a stored run."""
+    metrics = tuple(
+        Metric(key=key, value=value, timestamp_ms=time, step=step) for key, value, time, step in row.metrics
+    )
+    params = tuple(Param(key=key, value=value) for key, value in row.params)
+    tags = tuple(Tag(key=key, value=value) for key, value in row.tags)
     return Run(
-        info=info,
-        data=data,
-        dataset_inputs=links.datasets,
-        model_inputs=links.model_inputs,
-        model_outputs=links.model_outputs,
+        info=_info(row.info),
+        data=RunData(metrics=metrics, params=params, tags=tags),
+        dataset_inputs=row.links.datasets,
+        model_inputs=row.links.model_inputs,
+        model_outputs=row.links.model_outputs,
     )

@@ -31,8 +31,9 @@ from penstock.server.fields import (
     text,
     texts,
 )
-from penstock.server.handlers.experiments import Answer, page_answer
+from penstock.server.handlers.experiments import Answer
 from penstock.server.routes import Route, Work, reads, writes
+from penstock.server.run_json import RunJson, RunPage, run_json, run_page
 from penstock.server.shapes import Decoder, LogBatch, LogMetric, Shape
 from penstock.store.batches import RunBatch
 from penstock.store.part import TAG_USER
@@ -64,8 +65,8 @@ def create(
     return {"run": to_wire(run)}
 
 
-def get(context: Context, *, run_id: str) -> Answer:
-    return {"run": to_wire(context.store.tracking.get_run(run_id))}
+def get(context: Context, *, run_id: str) -> dict[str, RunJson]:
+    return {"run": run_json(context.store.tracking.get_run_row(run_id))}
 
 
 def update(
@@ -90,8 +91,8 @@ def delete_tag(context: Context, *, run_id: str, key: str) -> Answer:
     return {}
 
 
-def search(context: Context, *, experiment_ids: tuple[str, ...], **wanted: Any) -> Answer:
-    return page_answer("runs", context.store.tracking.search_runs(experiment_ids, **wanted))
+def search(context: Context, *, experiment_ids: tuple[str, ...], **wanted: Any) -> RunPage:
+    return run_page(context.store.tracking.search_run_rows(experiment_ids, **wanted))
 
 
 def log_metric(*, run_id: str, key: str, value: float, timestamp: int, step: int, **of: str | None) -> RunBatch:

@@ -12,8 +12,9 @@ from penstock.store.part import Part
 from penstock.store.queries import Queries
 from penstock.store.registry.history import record
 from penstock.store.registry.rows import version_of, version_tags
+from penstock.store.search.leading import run_search
 from penstock.store.search.pages import Window
-from penstock.store.search.sql import compile_search, run_search
+from penstock.store.search.sql import compile_search
 from penstock.store.search.tree import parse_filter, parse_order
 from penstock.store.search.vocabulary import REGISTERED_MODELS
 

@@ -6,31 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.ground.entities import ViewType
-from penstock.store.database import Row, Session
 from penstock.store.search.tree import Comparison, OrderTerm
 from penstock.store.search.vocabulary import INDEXED_CHARS, Keyed, Vocabulary
 
-# Candidates are counted up to here. Where the default order lets a search end after one page, a clause that matches
-# more than the second number leaves the lead to the runs themselves.
-COUNTED_ROWS = 20_000
-FEW_ROWS = 5_000
 _INDEXED = ("=", ">", ">=", "<", "<=")
 _STAGES = {ViewType.ACTIVE_ONLY: "active", ViewType.DELETED_ONLY: "deleted"}
 
 
-class Driver(Struct, frozen=True):
-    """A joined table that could lead the query: ``sql`` counts its rows, up to a bound."""
+class Walk(Struct, frozen=True):
+    """An order that an index keeps: a search can walk it from its head and end with the first page.
+
+    ``alias`` is the table walked, ``m`` the entity's own; ``edge_sql`` gives the value after which :walk_rows rows lie.
+    """
 
     alias: str
-    sql: str
+    column: str
+    joined: Joined | None
+    descending: bool
+    edge_sql: str
 
 
 class Joined(Struct):
     """A table of keyed values joined to the entity's: ``tests`` are its own conditions, ``scope`` its experiments'.
 
-    ``indexed`` says that an index by value finds the rows.
+    ``indexed`` says that an index by value finds the rows, ``equal`` that it finds those of one value.
     """
 
     table: str
@@ -38,6 +40,7 @@ class Joined(Struct):
     scope: str
     tests: list[str]
     indexed: bool = False
+    equal: bool = False
 
 
 class Search(Struct, frozen=True):
@@ -52,28 +55,27 @@ class Search(Struct, frozen=True):
         return self.compiler.parameters
 
     @property
-    def drivers(self) -> tuple[Driver, ...]:
-        """The joined tables that could lead."""
-        return self.compiler.drivers()
+    def drivers(self) -> tuple[str, ...]:
+        """The aliases of the joined tables that could lead; those that ask for one value first: they match less."""
+        found = [(not joined.equal, alias) for alias, joined in self.compiler.inner.items() if joined.indexed]
+        return tuple(alias for _, alias in sorted(found))
+
+    @property
+    def walk(self) -> Walk | None:
+        """The order to walk, where an index keeps the order that was asked for."""
+        return self.compiler.walk(by_default_order=self.by_default_order)
+
+    def counts_sql(self) -> str:
+        """The rows of each driver, counted up to :count_bound."""
+        return self.compiler.counts(self.drivers)
 
     def sql(self, *, lead: Sequence[str] = ()) -> str:
         """The query. ``lead`` are the aliases to join first, in that order; without it the entity's table leads."""
         return self.compiler.finish(self.terms, lead)
 
-
-def run_search(session: Session, search: Search, window: Mapping[str, Any]) -> list[Row]:
-    """The rows of one window of the search.
-
-    No planner is trusted with statistics it may not have: the clause with the fewest rows, counted up to a bound,
-    leads, and everything else is found by primary key. (PostgreSQL before its first ANALYZE joined two indexes by
-    value in a loop: quadratic.)
-    """
-    parameters = {**search.parameters, **window}
-    counts = sorted((session.rows(driver.sql, parameters)[0][0], driver.alias) for driver in search.drivers)
-    lead = [alias for _, alias in counts]
-    if counts and search.by_default_order and counts[0][0] > FEW_ROWS:
-        lead = []
-    return session.rows(search.sql(lead=lead), parameters)
+    def walk_sql(self, walk: Walk, *, lead: Sequence[str]) -> str:
+        """The query over the head of the walk, up to :walk_edge; ``lead`` is joined next, in that order."""
+        return self.compiler.within(walk, self.terms, lead)
 
 
 def compile_search(
@@ -93,7 +95,7 @@ def compile_search(
     compiler.scope(view)
     for clause in clauses:
         compiler.clause(clause)
-    terms = [text for term in order for text in compiler.order(term)]
+    terms = [text for place, term in enumerate(order) for text in compiler.order(term, is_first=place == 0)]
     return Search(compiler, tuple(_with_ties(terms, vocabulary)), by_default_order=not terms)
 
 
@@ -114,6 +116,8 @@ class Compiler:
         self.datasets = datasets
         self.inner: dict[str, Joined] = {}
         self.main_scope = ""
+        self.stage = ""
+        self.ordered: tuple[str, Joined, str] | None = None  # the metric that the order begins with
         self.outer: list[str] = []
         self.conditions: list[str] = [vocabulary.always] if vocabulary.always else []
         self.parameters: dict[str, Any] = {}
@@ -128,7 +132,8 @@ class Compiler:
         if self.vocabulary.scoped:
             self.main_scope = self.in_scope("m")
         if self.vocabulary.staged and view in _STAGES:
-            self.conditions.append(f"m.lifecycle_stage = {self.bind(_STAGES[view])}")
+            self.stage = f"m.lifecycle_stage = {self.bind(_STAGES[view])}"
+            self.conditions.append(self.stage)
 
     def in_scope(self, alias: str) -> str:
         if len(self.experiment_ids) == 1:
@@ -173,6 +178,7 @@ class Compiler:
             joined = self.inner[alias]
             joined.tests.extend(self._value_tests(alias, clause, keyed))
             joined.indexed |= keyed.scoped and clause.operator in _INDEXED
+            joined.equal |= clause.operator == "="
         else:
             self.conditions.append(self._exists(clause, keyed))
 
@@ -182,13 +188,12 @@ class Compiler:
         if alias is None:
             alias = f"c{len(self.aliases)}"
             self.aliases[subject, key] = alias
-            self.inner[alias] = Joined(
-                keyed.table,
-                keyed.link.replace("c.", f"{alias}."),
-                self.in_scope(alias) if keyed.scoped else "",
-                [f"{alias}.key = {self.bind(key)}"],
-            )
+            self.inner[alias] = self._new_joined(alias, key, keyed)
         return alias
+
+    def _new_joined(self, alias: str, key: str, keyed: Keyed) -> Joined:
+        link, scope = keyed.link.replace("c.", f"{alias}."), self.in_scope(alias) if keyed.scoped else ""
+        return Joined(keyed.table, link, scope, [f"{alias}.key = {self.bind(key)}"])
 
     def _exists(self, clause: Comparison, keyed: Keyed) -> str:
         conditions = [keyed.link, f"c.key = {self.bind(clause.key)}"]
@@ -227,7 +232,7 @@ class Compiler:
             return [f"({column} != {value} OR {alias}.is_nan = 1)"]
         return [f"{alias}.is_nan = 0", f"{column} {clause.operator} {value}"]
 
-    def order(self, term: OrderTerm) -> list[str]:
+    def order(self, term: OrderTerm, *, is_first: bool = False) -> list[str]:
         """The ORDER BY terms for one asked order: missing values last, NaN before them, numbers and texts first."""
         direction = "ASC" if term.ascending else "DESC"
         if term.subject == "attribute":
@@ -237,6 +242,8 @@ class Compiler:
         if not keyed.unique:
             return self._order_by_point(term, keyed, direction)
         alias = self.aliases.get((term.subject, term.key)) or self._left_joined(term, keyed)
+        if is_first and keyed.numeric and keyed.scoped:
+            self.ordered = (alias, self.inner.get(alias) or self._new_joined(alias, term.key, keyed), direction)
         missing = [] if alias.startswith("c") else [f"CASE WHEN {alias}.run_no IS NULL THEN 1 ELSE 0 END"]
         nan = [f"{alias}.is_nan"] if keyed.numeric else []
         return [*missing, *nan, f"{alias}.value {direction}"]
@@ -260,37 +267,78 @@ class Compiler:
         )
         return [f"(SELECT c.is_nan {newest}) {{last}}", f"(SELECT c.value {newest}) {direction} {{last}}"]
 
-    def drivers(self) -> tuple[Driver, ...]:
-        return tuple(
-            Driver(
-                alias,
-                f"SELECT COUNT(*) FROM (SELECT 1 FROM {joined.table} {alias} "
-                f"WHERE {' AND '.join([joined.scope, *joined.tests])} LIMIT {COUNTED_ROWS}) AS counted",
-            )
-            for alias, joined in self.inner.items()
-            if joined.indexed
+    def counts(self, drivers: Sequence[str]) -> str:
+        counts = []
+        for alias in drivers:
+            joined = self.inner[alias]
+            matches = f"SELECT 1 FROM {joined.table} {alias} WHERE {' AND '.join([joined.scope, *joined.tests])}"
+            counts.append(f"(SELECT COUNT(*) FROM ({matches} LIMIT :count_bound) AS n{alias})")
+        return f"SELECT {', '.join(counts)}"
+
+    def walk(self, *, by_default_order: bool) -> Walk | None:
+        if len(self.experiment_ids) != 1 or self.vocabulary.table != "runs":
+            return None
+        if by_default_order:
+            return self._walk_runs() if self.stage else None
+        if self.ordered is None:
+            return None
+        alias, joined, direction = self.ordered
+        tests = [*joined.tests, *(test for test in (f"{alias}.is_nan = 0",) if test not in joined.tests)]
+        edge = self._edge(f"{alias}.value", direction, joined.table, alias, [joined.scope, *tests])
+        return Walk(alias, f"{alias}.value", replace(joined, tests=tests), direction == "DESC", edge)
+
+    def _walk_runs(self) -> Walk:
+        column, direction = self.vocabulary.default_order[0].split()
+        edge = self._edge(column, direction, self.vocabulary.table, "m", [self.main_scope, self.stage])
+        return Walk("m", column, None, direction == "DESC", edge)
+
+    def _edge(self, column: str, direction: str, table: str, alias: str, tests: Sequence[str]) -> str:
+        where = " AND ".join(test for test in tests if test)
+        return (
+            f"SELECT {column} FROM {table} {alias} WHERE {where} "
+            f"ORDER BY {column} {direction} LIMIT 1 OFFSET :walk_rows"
         )
 
-    def finish(self, terms: Sequence[str], lead: Sequence[str]) -> str:
-        scope = self.inner[lead[0]].scope if lead else self.main_scope
-        tests = [test for joined in self.inner.values() for test in joined.tests]
-        conditions = [test for test in (scope, *self.conditions, *tests) if test]
+    def within(self, walk: Walk, terms: Sequence[str], lead: Sequence[str]) -> str:
+        bound = f"{walk.column} {'>' if walk.descending else '<'} :walk_edge"
+        if walk.joined is None:
+            return self.finish(terms, (), more=bound)
+        outer = [each for each in self.outer if f" {walk.alias} ON " not in each]
+        terms = [term for term in terms if not term.startswith((f"CASE WHEN {walk.alias}.", f"{walk.alias}.is_nan"))]
+        aliases = [walk.alias, *(alias for alias in lead if alias != walk.alias)]
+        return self.finish(terms, aliases, more=bound, inner={**self.inner, walk.alias: walk.joined}, outer=outer)
+
+    def finish(
+        self,
+        terms: Sequence[str],
+        lead: Sequence[str],
+        *,
+        more: str = "",
+        inner: Mapping[str, Joined] | None = None,
+        outer: Sequence[str] | None = None,
+    ) -> str:
+        inner = self.inner if inner is None else inner
+        scope = inner[lead[0]].scope if lead else self.main_scope
+        tests = [test for joined in inner.values() for test in joined.tests]
+        conditions = [test for test in (scope, more, *self.conditions, *tests) if test]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        joins = " ".join([self._from(lead, inner), *(self.outer if outer is None else outer)])
         return (
-            f"SELECT {', '.join(self.vocabulary.columns)} FROM {self._from(lead)} {' '.join(self.outer)}{where} "
+            f"SELECT {', '.join(self.vocabulary.columns)} FROM {joins}{where} "
             f"ORDER BY {', '.join(terms)} LIMIT :page_limit OFFSET :page_offset"
         )
 
-    def _from(self, lead: Sequence[str]) -> str:
+    def _from(self, lead: Sequence[str], inner: Mapping[str, Joined]) -> str:
         """The joins: of the leading table only its own experiments, of the others only rows of the same entity."""
         main = f"{self.vocabulary.table} m"
         if not lead:
-            return " ".join([main, *(self._join(alias) for alias in self.inner)])
+            return " ".join([main, *(_join(alias, joined) for alias, joined in inner.items())])
         first, *rest = lead
-        others = [f"{{then}} {self.inner[alias].table} {alias} ON {alias}.run_no = {first}.run_no" for alias in rest]
-        rest_by_key = [self._join(alias) for alias in self.inner if alias not in lead]
+        others = [f"{{then}} {inner[alias].table} {alias} ON {alias}.run_no = {first}.run_no" for alias in rest]
+        rest_by_key = [_join(alias, joined) for alias, joined in inner.items() if alias not in lead]
         joins = [*others, f"{{then}} {main} ON m.run_no = {first}.run_no", *rest_by_key]
-        return " ".join([f"{self.inner[first].table} {first}", *joins])
+        return " ".join([f"{inner[first].table} {first}", *joins])
 
-    def _join(self, alias: str) -> str:
-        return f"JOIN {self.inner[alias].table} {alias} ON {self.inner[alias].link}"
+
+def _join(alias: str, joined: Joined) -> str:
+    return f"JOIN {joined.table} {alias} ON {joined.link}"

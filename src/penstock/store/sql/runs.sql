@@ -26,18 +26,16 @@ WHERE run_no = :run_no;
 -- Deletes or restores a run.
 UPDATE runs SET lifecycle_stage = :stage, deleted_time_ms = :deleted_time_ms WHERE run_no = :run_no;
 
--- name: metrics
--- The latest point of every metric of several runs.
-SELECT run_no, key, value, is_nan, timestamp_ms, step FROM latest_metrics
-WHERE run_no {in ints:run_nos} ORDER BY run_no, key;
-
--- name: params
--- The params of several runs.
-SELECT run_no, key, value FROM params WHERE run_no {in ints:run_nos} ORDER BY run_no, key;
-
--- name: tags
--- The tags of several runs.
-SELECT run_no, key, value FROM tags WHERE run_no {in ints:run_nos} ORDER BY run_no, key;
+-- name: logged
+-- What several runs logged, in one go: the latest point of every metric (part 0), params (1), tags (2), and whether
+-- they are linked to datasets (3) or logged models (4).
+SELECT 0 AS part, run_no, key, value AS number, is_nan, timestamp_ms, step, '' AS content
+FROM latest_metrics WHERE run_no {in ints:run_nos}
+UNION ALL SELECT 1, run_no, key, CAST(0 AS {real}), 0, 0, 0, value FROM params WHERE run_no {in ints:run_nos}
+UNION ALL SELECT 2, run_no, key, CAST(0 AS {real}), 0, 0, 0, value FROM tags WHERE run_no {in ints:run_nos}
+UNION ALL SELECT 3, run_no, '', CAST(0 AS {real}), 0, 0, 0, '' FROM run_datasets WHERE run_no {in ints:run_nos}
+UNION ALL SELECT 4, run_no, '', CAST(0 AS {real}), 0, 0, 0, '' FROM run_models WHERE run_no {in ints:run_nos}
+ORDER BY 1, 2, 3;
 
 -- name: delete_tag
 -- Removes one tag.
