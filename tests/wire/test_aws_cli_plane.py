@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,10 @@ def test_it_lists_describes_invokes_waits_and_deletes(
     assert json.loads(answer.read_text())["body"] == '{"rows": 1}'
     aws("sagemaker", "delete-endpoint", "--endpoint-name", "cli")
     password = aws("ecr", "get-login-password").strip()
-    assert password == (rehearsal.state_dir / "registry-password").read_text()
+    registry = urllib.request.Request(f"{rehearsal.info.url}/v2/")
+    registry.add_header("Authorization", f"Basic {base64.b64encode(f'AWS:{password}'.encode()).decode()}")
+    with urllib.request.urlopen(registry) as answered:
+        assert answered.status == 200
     (tmp_path / "file").write_text("content")
     aws("s3", "mb", "s3://cli-bucket")
     aws("s3", "cp", str(tmp_path / "file"), "s3://cli-bucket/a/file")

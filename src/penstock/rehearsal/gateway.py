@@ -29,6 +29,7 @@ from penstock.serving.http.types import Limits, Refused, Request, RequestHead, R
 LOG = logging.getLogger("penstock.rehearsal")
 _JSON_BYTES = 8 << 20
 _OBJECT_BYTES = 64 << 30
+_LAYER_PART = Limits(32 << 20)  # 20 MiB in base64
 _INVOCATION = Limits(MAX_BODY_BYTES + 1)
 # The registry asks for its own tokens, and the plane's own paths tell nothing of anybody's.
 _UNSIGNED = ("registry", "plane")
@@ -70,6 +71,8 @@ class Gateway:
         service = destination_of(head).service
         if service in ("s3", "registry"):
             return Limits(_OBJECT_BYTES, stream=True)
+        if service == "ecr":
+            return _LAYER_PART
         return Limits(_JSON_BYTES)
 
     async def __call__(self, request: Request) -> Response:

@@ -23,6 +23,7 @@ from penstock.rehearsal.batch.runner import BatchRunner
 from penstock.rehearsal.checks import PlaneChecks
 from penstock.rehearsal.ecr import operations as ecr_operations
 from penstock.rehearsal.ecr.repositories import Ecr
+from penstock.rehearsal.ecr.tokens import Tokens
 from penstock.rehearsal.fleet.driver import Driver
 from penstock.rehearsal.fleet.launcher import Launcher
 from penstock.rehearsal.fleet.rollout import Rollouts
@@ -197,10 +198,11 @@ class Plane:
         )  # fmt: skip
 
     def _make_gateway(self, host: str) -> Gateway:
-        ecr = Ecr(journal=self._journal, storage=self._storage, host=host, password=self._password())
+        tokens = Tokens(self._secret(), clock=self._clock)
+        ecr = Ecr(journal=self._journal, storage=self._storage, host=host, tokens=tokens)
         registry = RegistryApp(
             self._storage,
-            authorize=lambda environ: ecr_operations.authorizes(ecr, environ.get("HTTP_AUTHORIZATION", "")),
+            authorize=tokens.admits,
             ecr_mode=True,
             repository_exists=lambda name: ecr_operations.may_push(ecr, name),
             tag_immutable=lambda name, _tag: ecr_operations.is_immutable(ecr, name),
@@ -233,9 +235,9 @@ class Plane:
     def _verifier(self) -> Verifier:
         return Verifier(Keys(self._neighbours, clock=self._clock), clock=self._clock)
 
-    def _password(self) -> str:
-        """The registry's password, the same over restarts."""
-        path = self.options.state_dir / "registry-password"
+    def _secret(self) -> str:
+        """What the registry's tokens are made with, the same over restarts."""
+        path = self.options.state_dir / "registry-secret"
         if not path.exists():
             write_atomically(path, secrets.token_urlsafe(24).encode(), mode=0o600)
         return path.read_text(encoding="ascii")

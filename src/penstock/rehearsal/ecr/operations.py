@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from penstock.rehearsal.ecr import images, repositories
+from penstock.rehearsal.ecr import images, layers, repositories, settings
 from penstock.rehearsal.ecr.repositories import KIND, Ecr, Repository
+from penstock.rehearsal.ecr.tokens import TOKEN_MS
 from penstock.rehearsal.wire.awsjson import Call, epoch
-
-TOKEN_MS = 12 * 3600 * 1000
 
 
 def get_authorization_token(ecr: Ecr, call: Call) -> dict[str, Any]:
     """A token for 12 hours; proxyEndpoint is where the registry really is."""
-    token = base64.b64encode(f"AWS:{ecr.password}".encode()).decode()
+    expires_ms = call.now_ms + TOKEN_MS
     data = {
-        "authorizationToken": token,
-        "expiresAt": epoch(call.now_ms + TOKEN_MS),
+        "authorizationToken": ecr.tokens.authorization(expires_ms),
+        "expiresAt": epoch(expires_ms),
         "proxyEndpoint": f"http://{ecr.host}",
     }
     return {"authorizationData": [data]}
@@ -36,17 +33,28 @@ OPERATIONS: dict[str, Callable[[Ecr, Call], dict[str, Any]]] = {
     "BatchGetImage": images.batch_get_image,
     "BatchDeleteImage": images.batch_delete_image,
     "BatchCheckLayerAvailability": images.batch_check_layer_availability,
+    "InitiateLayerUpload": layers.initiate_layer_upload,
+    "UploadLayerPart": layers.upload_layer_part,
+    "CompleteLayerUpload": layers.complete_layer_upload,
+    "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
+    "PutImage": layers.put_image,
+    "PutLifecyclePolicy": settings.put_lifecycle_policy,
+    "GetLifecyclePolicy": settings.get_lifecycle_policy,
+    "DeleteLifecyclePolicy": settings.delete_lifecycle_policy,
+    "SetRepositoryPolicy": settings.set_repository_policy,
+    "GetRepositoryPolicy": settings.get_repository_policy,
+    "DeleteRepositoryPolicy": settings.delete_repository_policy,
+    "PutImageTagMutability": settings.put_image_tag_mutability,
+    "PutImageScanningConfiguration": settings.put_image_scanning_configuration,
+    "TagResource": settings.tag_resource,
+    "UntagResource": settings.untag_resource,
+    "ListTagsForResource": settings.list_tags_for_resource,
+    "DescribeRegistry": settings.describe_registry,
 }
 
 
 def handlers(ecr: Ecr) -> dict[str, Callable[[Call], dict[str, Any]]]:
     return {name: partial(operation, ecr) for name, operation in OPERATIONS.items()}
-
-
-def authorizes(ecr: Ecr, header: str) -> bool:
-    """Whether an Authorization header carries the registry's token."""
-    expected = "Basic " + base64.b64encode(f"AWS:{ecr.password}".encode()).decode()
-    return hmac.compare_digest(header.encode(), expected.encode())
 
 
 def may_push(ecr: Ecr, name: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import msgspec
 
 from penstock.oci.storage import RegistryStorage
+from penstock.rehearsal.ecr.tokens import Tokens
 from penstock.rehearsal.journal import Journal, Recorded
 from penstock.rehearsal.wire.arns import repository_arn
 from penstock.rehearsal.wire.awsjson import Call, epoch
@@ -18,7 +20,25 @@ KIND = "repository"
 class Repository(Recorded, frozen=True, kw_only=True):
     mutability: str = "MUTABLE"
     scan_on_push: bool = False
+    policy: str | None = None
+    lifecycle_policy: str | None = None
     encryption: dict[str, Any] = msgspec.field(default_factory=lambda: {"encryptionType": "AES256"})
+
+
+class Parts:
+    """The sizes of the parts of uploads under way, to tell at the end whether one was too small."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sizes: dict[str, list[int]] = {}
+
+    def add(self, upload_id: str, size: int) -> None:
+        with self._lock:
+            self._sizes.setdefault(upload_id, []).append(size)
+
+    def take(self, upload_id: str) -> list[int]:
+        with self._lock:
+            return self._sizes.pop(upload_id, [])
 
 
 class Ecr(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +47,8 @@ class Ecr(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal
     storage: RegistryStorage
     host: str
-    password: str
+    tokens: Tokens
+    parts: Parts = msgspec.field(default_factory=Parts)
 
 
 def create_repository(ecr: Ecr, call: Call) -> dict[str, Any]:
@@ -74,11 +95,12 @@ def delete_repository(ecr: Ecr, call: Call) -> dict[str, Any]:
 def get_repository(ecr: Ecr, call: Call, name: str | None = None) -> Repository:
     """The repository a call is about. Raises AwsError."""
     name = name if name is not None else call.parameters["repositoryName"]
-    repository = ecr.journal.find(KIND, call.region, name, Repository)
+    registry = call.parameters.get("registryId", call.account)
+    repository = ecr.journal.find(KIND, call.region, name, Repository) if registry == call.account else None
     if repository is None:
         raise AwsError(
             "RepositoryNotFoundException",
-            f"The repository with name '{name}' does not exist in the registry with id '{call.account}'",
+            f"The repository with name '{name}' does not exist in the registry with id '{registry}'",
         )
     return repository
 

@@ -39,7 +39,8 @@ def encode(answer: dict[str, Any]) -> bytes:
 
 
 def encode_error(error: AwsError) -> bytes:
-    return msgspec.json.encode({"__type": error.code, "message": error.message, "Message": error.message})
+    told = {"__type": error.code, "message": error.message, "Message": error.message}
+    return msgspec.json.encode({**told, **error.members})
 
 
 def epoch(ms: int) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-from penstock.rehearsal.wire.exceptions import invalid, serialization, unknown_operation
+from penstock.rehearsal.wire.exceptions import AwsError, serialization, unknown_operation
 
 _SCALARS: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -28,6 +28,8 @@ _SCALARS: dict[str, tuple[type, ...]] = {
     "blob": (str,),
 }
 
+# What bad input is called, where it is not ValidationException.
+_CODES = {"ecr": "InvalidParameterException"}
 _Check = Callable[[Any, Any, str], Iterator[str]]
 
 # Java's Unicode classes, spelled for Python's re inside a character class; symbols and punctuation are approximate.
@@ -81,7 +83,8 @@ def validate(service: str, operation: str, parameters: Any) -> dict[str, Any]:
     problems = list(_problems(shape, parameters, ""))
     if problems:
         noun = "error" if len(problems) == 1 else "errors"
-        raise invalid(f"{len(problems)} validation {noun} detected: {'; '.join(problems)}")
+        code = _CODES.get(service, "ValidationException")
+        raise AwsError(code, f"{len(problems)} validation {noun} detected: {'; '.join(problems)}")
     return {name: parameters[name] for name in shape.members if parameters.get(name) is not None}
 
 
