@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 START_SECONDS = 90
 
@@ -17,7 +20,8 @@ START_SECONDS = 90
 @contextmanager
 def stock_server(python: Path, folder: Path) -> Iterator[str]:
     """The URL of a running server with one worker, its database and artifacts below ``folder``."""
-    port = _free_port()
+    with free_port() as port:
+        pass
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
@@ -34,10 +38,43 @@ def stock_server(python: Path, folder: Path) -> Iterator[str]:
             process.wait(30)
 
 
-def _free_port() -> int:
+@contextmanager
+def free_port() -> Iterator[int]:
+    """A port of this machine that nobody can take while the block runs, and where nobody answers."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        yield int(probe.getsockname()[1])
+
+
+@contextmanager
+def forwarding(port: int, url: str) -> Iterator[None]:
+    """Passes every connection to ``port`` on to the server at ``url`` while the block runs."""
+    there = ("127.0.0.1", urlsplit(url).port or 0)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(there) as onward:
+                back = threading.Thread(target=_pump, args=(onward, self.request))
+                back.start()
+                _pump(self.request, onward)
+                back.join()
+
+    class Gate(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+
+    with Gate(("127.0.0.1", port), Handler) as gate:
+        threading.Thread(target=gate.serve_forever, daemon=True).start()
+        yield
+        gate.shutdown()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := source.recv(1 << 16):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 import penstock
 from penstock.api.chosen import chosen
 from penstock.api.connection import disconnect_all
+from penstock.api.sync import sync
 from penstock.api.tracking import log_model_folder
 from penstock.api.transfer import import_from
 from penstock.ground.errors import InvalidInput, NotFound, NotImplementedHere
-from wire.mlflow_servers import stock_server
+from wire.away import check_arrived, write_while_away
+from wire.mlflow_servers import forwarding, free_port, stock_server
 
 pytestmark = pytest.mark.full  # a stock server takes twenty seconds to start, and there are two
 
@@ -75,6 +78,16 @@ def test_the_common_notebook_and_a_move(server: str, tmp_path: Path) -> None:
     here = penstock.MlflowClient(f"sqlite:///{tmp_path / 'here.db'}")
     assert here.get_run(run_id).info.start_time == kept.info.start_time
     assert Path(here.download_artifacts(run_id, "notes/a b.txt", tmp_path / "got")).read_text() == "héllo"
+
+
+def test_what_waited_arrives_under_the_servers_own_ids(server: str, tmp_path: Path) -> None:
+    with free_port() as port:
+        written = write_while_away(f"http://127.0.0.1:{port}", tmp_path / "work")
+    with forwarding(port, server):
+        report = sync()
+        assert (report.refused, report.waiting) == ((), 0)
+    version = urllib.request.urlopen(f"{server}/version").read().decode()
+    check_arrived(server, written, tmp_path, keeps_ids=False, has_models=not version.startswith("2."))
 
 
 def _models(tmp_path: Path) -> None:

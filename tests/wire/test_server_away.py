@@ -13,6 +13,8 @@ import pytest
 import penstock as mlflow
 from penstock.api.recording.spool import list_spools
 from penstock.api.sync import sync
+from wire.away import check_arrived, write_while_away
+from wire.mlflow_servers import free_port
 from wire.peers import our_server
 
 POINTS = 3000
@@ -82,3 +84,20 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:
         assert not recorder.is_spooling
         client.log_metric(run_id, "m", 2, step=2, synchronous=True)
         assert [point.step for point in client.get_metric_history(run_id, "m")] == [0, 1, 2]
+
+
+def test_a_run_that_starts_without_a_server_arrives_whole_and_once(tmp_path: Path, state_dir: Path) -> None:
+    with free_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        written = write_while_away(url, tmp_path / "work")
+        (spool,) = list_spools(state_dir)
+        kept = {path.name: path.read_bytes() for path in spool.folder.iterdir()}
+    with our_server(tmp_path / "server", port=port):
+        assert (sync().waiting, sync().sent) == (0, 0)
+        check_arrived(url, written, tmp_path / "once", keeps_ids=True)
+        for name, content in kept.items():  # as after a crash before the first acknowledgement: all of it once more
+            (spool.folder / name).write_bytes(content)
+        again = sync()
+        assert (again.refused, again.waiting) == ((), 0)
+        check_arrived(url, written, tmp_path / "twice", keeps_ids=True)
+    assert not [path for path in spool.folder.iterdir() if path.name != ".lock"]

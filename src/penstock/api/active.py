@@ -10,8 +10,10 @@ from types import TracebackType
 
 from penstock.api.chosen import chosen
 from penstock.api.client import MlflowClient
-from penstock.api.views import ExperimentView, RunView
-from penstock.ground.errors import InvalidInput, NotFound
+from penstock.api.connection import connect
+from penstock.api.offline import find_or_make_experiment
+from penstock.api.views import ExperimentView, RunView, view_experiment
+from penstock.ground.errors import InvalidInput, NotFound, Unavailable
 from penstock.store.experiments import DEFAULT_NAME
 
 
@@ -71,7 +73,12 @@ def current_experiment_id() -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
     if name:
         return ensure_experiment(name).experiment_id
-    default = client().get_experiment_by_name(DEFAULT_NAME)
+    if not connect().recorder.caught_up():
+        return ensure_experiment(DEFAULT_NAME).experiment_id
+    try:
+        default = client().get_experiment_by_name(DEFAULT_NAME)
+    except Unavailable:
+        return ensure_experiment(DEFAULT_NAME).experiment_id
     if default is None:
         raise NotFound("There is no experiment 'Default' here.", fix="Choose one: set_experiment('name').")
     return default.experiment_id
@@ -79,10 +86,7 @@ def current_experiment_id() -> str:
 
 def ensure_experiment(name: str) -> ExperimentView:
     """The experiment of that name, made if it was not there. Raises InvalidInput when it is deleted."""
-    found = client().get_experiment_by_name(name)
-    if found is None:
-        return client().get_experiment(client().create_experiment(name))
-    return active_only(found)
+    return active_only(view_experiment(find_or_make_experiment(connect(), name)))
 
 
 def active_only(experiment: ExperimentView) -> ExperimentView:

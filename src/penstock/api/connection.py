@@ -6,20 +6,26 @@ import atexit
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from penstock.api.backend import open_backend
 from penstock.api.chosen import chosen
+from penstock.api.recording.destination import Destination
+from penstock.api.recording.operations import Operation
 from penstock.api.recording.recorder import Recorder
 from penstock.api.recording.spool import new_spool
 from penstock.artifacts.open import open_artifacts
 from penstock.artifacts.repository import ArtifactRepository
-from penstock.ground.errors import PenstockError
+from penstock.ground.errors import PenstockError, Unavailable
 from penstock.ground.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from penstock.store.registry.whole import RegistryStore
     from penstock.store.tracking import TrackingStore
+
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -30,7 +36,9 @@ class Connection:
         self._store = open_backend(uri, artifact_root=str(settings.state_dir / "artifacts"))
         spool = new_spool(settings.state_dir, uri)
         self._artifact_uris: dict[str, str] = {}
-        self.recorder = Recorder(self._store.tracking, spool=spool, tracking_uri=uri)
+        self.identities = spool.identities()
+        sink = Destination(self._store, artifacts=self.artifacts, identities=self.identities, folder=spool.folder)
+        self.recorder = Recorder(sink, spool=spool, tracking_uri=uri, identities=self.identities)
 
     @property
     def tracking(self) -> TrackingStore:
@@ -45,8 +53,26 @@ class Connection:
     def run_artifact_uri(self, run_id: str) -> str:
         """Where the run keeps its artifacts; it never moves, so it is asked for once."""
         if run_id not in self._artifact_uris:
-            self._artifact_uris[run_id] = self._store.tracking.get_run(run_id).info.artifact_uri
+            run = self._store.tracking.get_run(self.identities.of(run_id))
+            self._artifact_uris[run_id] = run.info.artifact_uri
         return self._artifact_uris[run_id]
+
+    def artifact_uri(self, *, run_id: str = "", model_id: str = "") -> str:
+        """Where the run, or the logged model if one is named, keeps its files."""
+        if model_id:
+            return self._store.tracking.get_logged_model(self.identities.of(model_id)).artifact_uri
+        return self.run_artifact_uri(run_id)
+
+    def now_or_later(self, ask: Callable[[TrackingStore], T], otherwise: Operation, answer: T) -> T:
+        """What ``ask`` answers; while the server is away ``answer``, and ``otherwise`` waits on disk to be sent."""
+        if self.recorder.caught_up():
+            try:
+                return ask(self.tracking)
+            except Unavailable:
+                pass
+        self.recorder.record(otherwise)
+        self.recorder.flush()
+        return answer
 
     def artifacts(self, uri: str) -> ArtifactRepository:
         """The artifacts at ``uri``, which may be relative to this connection's server."""

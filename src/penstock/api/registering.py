@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from penstock.api.active import client, current_experiment_id
+from penstock.api.active import client, current_experiment_id, open_runs
 from penstock.api.resolve import find_model
 from penstock.api.running import run_in_force
 from penstock.api.views import LoggedModelView, ModelVersionView, RegisteredModelView, RunView
 from penstock.ground.clock import SYSTEM_CLOCK
 from penstock.ground.entities import LoggedModelStatus, ModelOutput
-from penstock.ground.errors import AlreadyExists, NotFound
+from penstock.ground.errors import AlreadyExists, NotFound, Unavailable
 from penstock.ground.names import new_model_id
 
 RUN_ARTIFACT = "RUN_ARTIFACT"
@@ -59,13 +59,18 @@ def start_model(
     run_id: str | None = None,
 ) -> LoggedModelView:
     """A new logged model of the run, PENDING, whose id a folder can be written with before ``finish_model``."""
-    run = client().get_run(run_in_force(run_id))
+    run = _run(run_in_force(run_id))
     try:
         return client().create_logged_model(
             run.info.experiment_id, name, run.info.run_id, tags=tags, params=params, model_type=model_type
         )
     except NotFound:
         return _run_artifact(run, name, model_type)
+
+
+def _run(run_id: str) -> RunView:
+    """The run; of an open one what is known here, for the server may be away."""
+    return next((run for run in open_runs() if run.info.run_id == run_id), None) or client().get_run(run_id)
 
 
 def _run_artifact(run: RunView, name: str, model_type: str | None) -> LoggedModelView:
@@ -99,9 +104,9 @@ def finish_model(
     else:
         _upload(model, folder)
         client().log_outputs(run_id, [ModelOutput(model_id=model.model_id, step=step)])
-        client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        client().finish_later(model.model_id, LoggedModelStatus.READY)
         uri = model.model_uri
-    version = register_model(uri, registered_model_name) if registered_model_name else None
+    version = _registered(model, uri, registered_model_name) if registered_model_name else None
     return ModelInfo(
         model_id=model.model_id,
         model_uri=uri,
@@ -112,11 +117,20 @@ def finish_model(
     )
 
 
+def _registered(model: LoggedModelView, uri: str, name: str) -> ModelVersionView | None:
+    """The new version, or None while the server is away: then it is made later, and its number is not known yet."""
+    try:
+        return register_model(uri, name)
+    except Unavailable:
+        client().register_later(name, model.model_id, str(model.source_run_id))
+        return None
+
+
 def _upload(model: LoggedModelView, folder: Path) -> None:
     try:
         client().log_model_artifacts(model.model_id, folder)
     except BaseException:
-        client().finalize_logged_model(model.model_id, LoggedModelStatus.UPLOAD_FAILED)
+        client().finish_later(model.model_id, LoggedModelStatus.UPLOAD_FAILED)
         raise
 
 

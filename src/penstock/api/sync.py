@@ -6,7 +6,10 @@ from msgspec import Struct
 
 from penstock.api.backend import open_backend
 from penstock.api.recording.delivery import deliver
+from penstock.api.recording.destination import Destination
 from penstock.api.recording.spool import Spool, list_spools
+from penstock.artifacts.open import open_artifacts
+from penstock.artifacts.repository import ArtifactRepository
 from penstock.ground.errors import PenstockError, Unavailable
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import load_settings
@@ -39,13 +42,20 @@ def sync(*, progress: Progress = SILENT) -> SyncReport:
 
 
 def _send(spool: Spool, *, artifact_root: str) -> SyncReport:
-    backend = open_backend(spool.tracking_uri, artifact_root=artifact_root)
+    uri = spool.tracking_uri
+
+    def artifacts(at: str) -> ArtifactRepository:
+        return open_artifacts(at, tracking_uri=uri)
+
+    backend = open_backend(uri, artifact_root=artifact_root)
+    sink = Destination(backend, artifacts=artifacts, identities=spool.identities(), folder=spool.folder)
     refused: list[PenstockError] = []
     sent = 0
     try:
         for operation, mark in spool.waiting():
-            refused.extend(deliver(operation, backend.tracking))
+            refused.extend(deliver(operation, sink))
             spool.acknowledge(mark)
+            spool.let_go(operation)
             sent += 1
     except Unavailable:
         return SyncReport(sent=sent, refused=_reasons(refused), waiting=sum(1 for _ in spool.waiting()))

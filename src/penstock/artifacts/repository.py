@@ -69,7 +69,7 @@ class ArtifactRepository:
         if not local_dir.is_dir():
             raise NotFound(f"There is no folder {local_dir} to upload.", fix="Check the path.")
         with progress.phase(f"Uploading {local_dir.name}") as phase:
-            for local in _files_below(local_dir):
+            for local in files_below(local_dir):
                 phase.detail(str(local.relative_to(local_dir)))
                 self._send(local, join_path(artifact_path(path), local.relative_to(local_dir).as_posix()), phase)
 
@@ -123,13 +123,13 @@ def _file_path(text: str) -> str:
     return path
 
 
-def _files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """The files below ``folder`` by name, links followed. Raises InvalidInput for a link that leads back up."""
     real = folder.resolve()
     if real in above:
         raise InvalidInput(f"{folder} leads back into itself.", fix="Remove the link.")
     for entry in sorted(folder.iterdir()):
         if entry.is_dir():
-            yield from _files_below(entry, (*above, real))
+            yield from files_below(entry, (*above, real))
         else:
             yield entry

@@ -6,19 +6,19 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from penstock.api.clients.base import ClientPart
+from penstock.api.offline import upload
 from penstock.api.watching import watcher
 from penstock.artifacts.paths import artifact_path, join_path
 from penstock.artifacts.repository import ArtifactRepository
 from penstock.artifacts.streams import Source
 from penstock.ground.entities import FileInfo
-from penstock.ground.errors import InvalidInput
+from penstock.ground.errors import InvalidInput, NotFound
 
 
 class ArtifactsClient(ClientPart):
@@ -26,11 +26,12 @@ class ArtifactsClient(ClientPart):
 
     def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
         """Uploads a file (or a folder, under its own name) into the run's folder ``artifact_path``."""
-        _upload(self._run_artifacts(run_id), Path(local_path), artifact_path or "")
+        local = Path(local_path)
+        upload(self._connection, local, join_path(artifact_path or "", local.name), run_id=run_id)
 
     def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
         """Uploads every file below ``local_dir`` into the run's folder ``artifact_path``."""
-        self._run_artifacts(run_id).upload_tree(Path(local_dir), artifact_path or "", progress=watcher())
+        upload(self._connection, _folder(local_dir), artifact_path or "", run_id=run_id)
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
         """Keeps ``text`` as the artifact ``artifact_file``, in UTF-8."""
@@ -56,13 +57,13 @@ class ArtifactsClient(ClientPart):
                 save(local, **(save_kwargs or {}))
             else:
                 raise InvalidInput(f"{type(figure).__name__} is no figure.", fix="Give a matplotlib or plotly figure.")
-            self._run_artifacts(run_id).upload(local, artifact_file)
+            upload(self._connection, local, artifact_file, run_id=run_id)
 
     def log_image(self, run_id: str, image: Any, artifact_file: str) -> None:
         """Keeps an image: a PIL image, or an array of shape (height, width[, channels]) of integers or of 0..1."""
         with _named_file(artifact_file) as local:
             _pil_image(image).save(local)
-            self._run_artifacts(run_id).upload(local, artifact_file)
+            upload(self._connection, local, artifact_file, run_id=run_id)
 
     def log_table(self, run_id: str, data: Any, artifact_file: str) -> None:
         """Adds rows (a dictionary of columns, or a frame) to a table kept as JSON in pandas' split form."""
@@ -84,11 +85,13 @@ class ArtifactsClient(ClientPart):
             with local.open("wb") as file:
                 while chunk := stream.read(1 << 20):
                     file.write(chunk)
-            self._run_artifacts(run_id).upload(local, artifact_file, progress=watcher())
+            upload(self._connection, local, artifact_file, run_id=run_id)
 
     def log_bytes(self, run_id: str, content: bytes, artifact_file: str) -> None:
         """Keeps ``content`` as the artifact ``artifact_file``."""
-        self._run_artifacts(run_id).write(artifact_file, BytesIO(content), size_bytes=len(content))
+        with _named_file(artifact_file) as local:
+            local.write_bytes(content)
+            upload(self._connection, local, artifact_file, run_id=run_id)
 
     def list_artifacts(self, run_id: str, path: str | None = None) -> list[FileInfo]:
         """The direct children of the run's folder ``path``; a file gives none."""
@@ -102,11 +105,12 @@ class ArtifactsClient(ClientPart):
 
     def log_model_artifact(self, model_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
         """Uploads a file into the logged model's folder ``artifact_path``."""
-        _upload(self._model_artifacts(model_id), Path(local_path), artifact_path or "")
+        local = Path(local_path)
+        upload(self._connection, local, join_path(artifact_path or "", local.name), model_id=model_id)
 
     def log_model_artifacts(self, model_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
         """Uploads every file below ``local_dir`` into the logged model's folder ``artifact_path``."""
-        self._model_artifacts(model_id).upload_tree(Path(local_dir), artifact_path or "", progress=watcher())
+        upload(self._connection, _folder(local_dir), artifact_path or "", model_id=model_id)
 
     def list_logged_model_artifacts(self, model_id: str, path: str | None = None) -> list[FileInfo]:
         """The direct children of the logged model's folder ``path``."""
@@ -121,11 +125,11 @@ class ArtifactsClient(ClientPart):
         return connection.artifacts(connection.tracking.get_logged_model(model_id).artifact_uri)
 
 
-def _upload(artifacts: ArtifactRepository, local: Path, folder: str) -> None:
-    if local.is_dir():
-        artifacts.upload_tree(local, join_path(folder, local.name), progress=watcher())
-    else:
-        artifacts.upload(local, join_path(folder, local.name), progress=watcher())
+def _folder(path: str | Path) -> Path:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {folder} to upload.", fix="Check the path.")
+    return folder
 
 
 @contextmanager

@@ -8,11 +8,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.api.clients.base import ClientPart
+from penstock.api.offline import start_model
 from penstock.api.paging import PagedList, viewed
+from penstock.api.recording.absent import FinishModel, RegisterModel, StartModel
 from penstock.api.values import params_of, tags_of
 from penstock.api.views import LoggedModelView, view_logged_model
 from penstock.ground.entities import LoggedModelStatus
 from penstock.ground.errors import InvalidInput
+from penstock.ground.names import new_model_id
+from penstock.store.run_names import new_run_name
 from penstock.store.search.tree import OrderTerm, parse_order
 from penstock.store.search.vocabulary import LOGGED_MODELS
 
@@ -30,20 +34,34 @@ class LoggedModelsClient(ClientPart):
         model_type: str | None = None,
     ) -> LoggedModelView:
         """The new model, PENDING until ``finalize_logged_model``."""
-        model = self._connection.tracking.create_logged_model(
-            str(experiment_id),
-            name=name,
+        start = StartModel(
+            model_id=new_model_id(),
+            experiment_id=str(experiment_id),
+            name=name or new_run_name(),
+            run_id=source_run_id or "",
             model_type=model_type,
-            source_run_id=source_run_id,
             params=params_of(params or {}),
             tags=tags_of(tags),
         )
-        return view_logged_model(model)
+        return view_logged_model(start_model(self._connection, start))
 
     def finalize_logged_model(self, model_id: str, status: str | LoggedModelStatus) -> LoggedModelView:
         """The model with its status: READY or FAILED."""
-        model = self._connection.tracking.finish_logged_model(model_id, _status(status))
+        connection = self._connection
+        model = connection.tracking.finish_logged_model(connection.identities.of(model_id), _status(status))
         return view_logged_model(model)
+
+    def finish_later(self, model_id: str, status: LoggedModelStatus) -> None:
+        """Records the status, as ``finalize_logged_model`` sets it; while the server is away it waits on disk."""
+        recorder = self._connection.recorder
+        recorder.record(FinishModel(model_id=model_id, status=status))
+        recorder.flush()
+
+    def register_later(self, name: str, model_id: str, run_id: str) -> None:
+        """Records that the model becomes the next version of ``name``, for a server that is away."""
+        recorder = self._connection.recorder
+        recorder.record(RegisterModel(name=name, model_id=model_id, run_id=run_id))
+        recorder.flush()
 
     def get_logged_model(self, model_id: str) -> LoggedModelView:
         """The model. Raises NotFound."""

@@ -7,8 +7,10 @@ from typing import Any
 
 from penstock.api import names
 from penstock.api.clients.base import ClientPart
+from penstock.api.offline import start_run
 from penstock.api.paging import PagedList, every, viewed
-from penstock.api.recording.operations import LogBatch, UpdateRun
+from penstock.api.recording.absent import LogInputs, LogOutputs, StartRun
+from penstock.api.recording.operations import LogBatch, Operation, UpdateRun
 from penstock.api.source import user_name
 from penstock.api.values import metrics_of, params_of, tags_of, view_of
 from penstock.api.views import MetricView, RunView, view_metric, view_run
@@ -24,6 +26,8 @@ from penstock.ground.entities import (
     ViewType,
 )
 from penstock.ground.errors import InvalidInput
+from penstock.ground.names import new_run_id
+from penstock.store.run_names import new_run_name
 
 HISTORY_PAGE = 25_000
 
@@ -38,16 +42,20 @@ class RunsClient(ClientPart):
         tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
     ) -> RunView:
-        """The new run, RUNNING since ``start_time`` (milliseconds; by default now)."""
+        """The new run, RUNNING since ``start_time`` (milliseconds; by default now).
+
+        While the server is away the run waits on disk with all that is logged to it, and a warning says so.
+        """
         values = dict(tags or {})
-        run = self._connection.tracking.create_run(
-            str(experiment_id),
-            run_name=run_name or values.get(names.RUN_NAME),
+        start = StartRun(
+            run_id=new_run_id(),
+            experiment_id=str(experiment_id),
+            run_name=str(run_name or values.get(names.RUN_NAME) or new_run_name()),
             start_time_ms=start_time or SYSTEM_CLOCK.now_ms(),
             user_id=str(values.get(names.USER) or user_name()),
             tags=tags_of(values),
         )
-        return view_run(run)
+        return view_run(start_run(self._connection, start))
 
     def get_run(self, run_id: str) -> RunView:
         """The run with the latest value of each metric. Raises NotFound."""
@@ -138,11 +146,17 @@ class RunsClient(ClientPart):
         self, run_id: str, datasets: Sequence[DatasetInput] | None = None, models: Sequence[ModelInput] | None = None
     ) -> None:
         """Links datasets and logged models to the run as what it read."""
-        self._connection.tracking.log_inputs(run_id, datasets=datasets or (), models=models or ())
+        self._record_now(LogInputs(run_id=run_id, datasets=tuple(datasets or ()), models=tuple(models or ())))
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
         """Links logged models to the run as what it made."""
-        self._connection.tracking.log_outputs(run_id, models=models)
+        self._record_now(LogOutputs(run_id=run_id, models=tuple(models)))
+
+    def _record_now(self, operation: Operation) -> None:
+        """Returns once the operation has arrived, or waits on disk because the server is away."""
+        recorder = self._connection.recorder
+        recorder.record(operation)
+        recorder.flush()
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         """Changes the run's status or name."""

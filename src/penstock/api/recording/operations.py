@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from penstock.api.recording.absent import Absent
 from penstock.ground.entities import Metric, Param, RunInfo, RunStatus, Tag
 from penstock.store.limits import MAX_ITEMS, MAX_METRICS, MAX_PARAMS, MAX_TAGS
 
@@ -34,7 +35,7 @@ class UpdateRun(Struct, frozen=True, kw_only=True, tag="update_run"):
     end_time_ms: int | None = None
 
 
-Operation = LogBatch | UpdateRun
+Operation = LogBatch | UpdateRun | Absent
 
 
 class Sink(Protocol):
@@ -53,13 +54,18 @@ class Sink(Protocol):
         run_name: str | None = None,
     ) -> RunInfo: ...
 
+    def catch_up(self, operation: Absent) -> None:
+        """Does what the server was away for; doing it twice is the same as once."""
+
 
 def send(operation: Operation, sink: Sink) -> None:
     """Has ``sink`` do the operation; doing it twice is the same as once."""
     if isinstance(operation, LogBatch):
         sink.log_batch(operation.run_id, metrics=operation.metrics, params=operation.params, tags=operation.tags)
-    else:
+    elif isinstance(operation, UpdateRun):
         sink.update_run(operation.run_id, status=operation.status, end_time_ms=operation.end_time_ms)
+    else:
+        sink.catch_up(operation)
 
 
 def cut(operations: Iterable[Operation]) -> Iterator[Operation]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from penstock.api.recording.delivery import deliver
+from penstock.api.recording.identities import Identities
 from penstock.api.recording.operations import Operation, Sink, cut
 from penstock.api.recording.spool import Spool
 from penstock.ground.errors import PenstockError, TimedOut, Unavailable
@@ -22,8 +24,11 @@ class Recorder:
     sink refuses is raised by the next ``flush``.
     """
 
-    def __init__(self, sink: Sink, *, spool: Spool | None, tracking_uri: str) -> None:
+    def __init__(
+        self, sink: Sink, *, spool: Spool | None, tracking_uri: str, identities: Identities | None = None
+    ) -> None:
         self._sink = sink
+        self._identities = identities
         self._spool = spool
         self._tracking_uri = tracking_uri
         self._changed = threading.Condition()
@@ -32,6 +37,15 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._refused: list[PenstockError] = []
         self._away_until = 0.0
+
+    def caught_up(self) -> bool:
+        """Whether nothing waits on disk; what does is sent first, if the sink answers."""
+        return not self.is_spooling or self._drained()
+
+    def keep(self, local: Path) -> str:
+        """The name of a copy of the file ``local`` that an operation can be recorded with. Raises StorageFailed."""
+        assert self._spool is not None
+        return self._spool.keep(local)
 
     @property
     def is_spooling(self) -> bool:
@@ -91,6 +105,8 @@ class Recorder:
         for index, operation in enumerate(operations):
             try:
                 self._refused.extend(deliver(operation, self._sink))
+                if self._spool is not None:
+                    self._spool.let_go(operation)
             except Unavailable as error:
                 if self._spool is None:
                     self._refused.append(error)
@@ -101,6 +117,8 @@ class Recorder:
 
     def _keep(self, operations: Sequence[Operation]) -> None:
         assert self._spool is not None
+        if self._identities is not None:  # for a `penstock sync` of another process
+            self._identities.save()
         self._spool.append(operations, self._tracking_uri)
 
     def _drained(self) -> bool:
@@ -113,6 +131,7 @@ class Recorder:
                 for operation, mark in self._spool.waiting():
                     self._refused.extend(deliver(operation, self._sink))
                     self._spool.acknowledge(mark)
+                    self._spool.let_go(operation)
             except Unavailable:
                 self._away_until = time.monotonic() + _RETRY_SECONDS
                 return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
+import uuid
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from penstock.api.recording.absent import LogFile
+from penstock.api.recording.identities import Identities
 from penstock.api.recording.operations import Operation
 from penstock.ground.files import ensure_directory, locked, storage_errors, write_atomically
 
@@ -30,12 +34,42 @@ class Spool:
     """One file of operations for one tracking URI: a header line, then one operation a line.
 
     Beside it, ``.sent`` counts the bytes that the server has acknowledged; it moves after each acknowledgement, so a
-    process killed in between sends at most one operation again, and an operation done twice is as if done once.
+    process killed in between sends at most one operation again, and an operation done twice is as if done once. Files
+    that wait to be uploaded are copied beside it, and ``.ids`` says what the server calls what was named here.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mark = path.with_suffix(".sent")
+        self._ids = path.with_suffix(".ids")
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of operations lie."""
+        return self.path.parent
+
+    def identities(self) -> Identities:
+        """The server's names for what was named here."""
+        return Identities(self._ids)
+
+    def keep(self, local: Path) -> str:
+        """A copy of the file ``local``, on disk to stay, by its name in ``folder``. Raises StorageFailed."""
+        ensure_directory(self.folder)
+        name = f"{self.path.stem}.{uuid.uuid4().hex}.file"
+        with (
+            storage_errors(self.path),
+            local.open("rb") as source,
+            open(self.folder / name, "xb", opener=_for_the_owner) as target,
+        ):
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        return name
+
+    def let_go(self, operation: Operation) -> None:
+        """Forgets the file of an operation that has arrived."""
+        if isinstance(operation, LogFile):
+            (self.folder / operation.file).unlink(missing_ok=True)
 
     @property
     def tracking_uri(self) -> str:
@@ -86,8 +120,8 @@ class Spool:
 
     def remove(self) -> None:
         """Forgets the spool, once all of it has arrived."""
-        self.path.unlink(missing_ok=True)
-        self._mark.unlink(missing_ok=True)
+        for path in (self.path, self._mark, self._ids):
+            path.unlink(missing_ok=True)
 
 
 def _for_the_owner(path: str, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from penstock.ground.entities import FileInfo, LoggedModelStatus, Param, Tag
@@ -18,9 +19,13 @@ from penstock.store.search.tree import OrderTerm, resolve_name
 from penstock.store.search.vocabulary import LOGGED_MODELS
 
 BASE = "2.0/mlflow/logged-models"
+_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
-def create(context: Context, *, experiment_id: str, **details: Any) -> Answer:
+def create(context: Context, *, experiment_id: str, model_id: str | None, **details: Any) -> Answer:
+    if model_id is not None and not _MODEL_ID.fullmatch(model_id):
+        raise invalid_value("model_id", model_id, "It must be 'm-' and 32 hex digits.")
+    details["model_id"] = model_id
     return {"model": to_wire(context.store.tracking.create_logged_model(experiment_id, **details))}
 
 
@@ -119,6 +124,7 @@ ROUTES: tuple[Route, ...] = (
         text("name"),
         text("model_type"),
         text("source_run_id"),
+        text("model_id"),
         params("params"),
         tags("tags"),
     ),
