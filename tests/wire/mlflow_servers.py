@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-START_SECONDS = 90
+START_SECONDS = 180
 
 
 @contextmanager
