@@ -12,19 +12,46 @@ import socket
 import sys
 import time
 
+MODELS = {}
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     healthy = True
 
     def do_GET(self):
+        if self.path.startswith("/models"):
+            return self.answer(200, json.dumps({"models": sorted(MODELS)}).encode())
         time.sleep(float(os.environ.get("SLOW_PING_S", "0")))
-        self.answer(200 if Handler.healthy else 503, b"")
+        return self.answer(200 if Handler.healthy else 503, b"")
+
+    def do_DELETE(self):
+        known = MODELS.pop(self.path.split("/")[2], None)
+        self.answer(404 if known is None else 200, b"{}")
+
+    def load(self, body):
+        """One of several models: its folder's file "weights" is its answer; "bad" ones fail; MODEL_SLOTS fit."""
+        asked = json.loads(body)
+        if asked["model_name"] in MODELS:
+            return self.answer(409, b"loaded already")
+        if len(MODELS) >= int(os.environ.get("MODEL_SLOTS", "100")):
+            return self.answer(507, b"no memory")
+        with open(asked["url"] + "/weights") as file:
+            weights = file.read()
+        if weights == "bad":
+            return self.answer(500, b"the weights are bad")
+        MODELS[asked["model_name"]] = weights
+        return self.answer(200, b"{}")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         mode = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
-        if os.environ.get("LINES"):
+        if self.path == "/models":
+            self.load(body)
+        elif self.path.startswith("/models/"):
+            told = {"weights": MODELS[self.path.split("/")[2]], "body": body.decode()}
+            self.answer(200, json.dumps(told).encode())
+        elif os.environ.get("LINES"):
             self.answer(200, b"".join(b'{"big": "%s"}\n' % line.upper() for line in body.splitlines()))
         elif os.environ.get("PREDICTIONS"):
             self.answer(200, b'{"predictions": %s}' % os.environ["PREDICTIONS"].encode())

@@ -85,6 +85,23 @@ def test_serverless_has_its_own_limits(rehearsal: Rehearsal) -> None:
     with ThreadPoolExecutor(6) as pool:
         outcomes = list(pool.map(call, range(6)))
     assert {"answered", "ThrottlingException"} == set(outcomes)
+
+    def running() -> int:
+        return len(list((rehearsal.state_dir / "containers").glob("i-*")))
+
+    def setups() -> int:
+        listed = rehearsal.client("cloudwatch").list_metrics(MetricName="ModelSetupTime")["Metrics"]
+        return len(listed)
+
+    eventually(lambda: running() == 0, "idle containers stay")
+    assert rehearsal.told("little", b"cold")["body"] == "cold"
+    assert (running(), setups() > 0) == (1, True)
+    sagemaker = rehearsal.client("sagemaker")
+    change = {"VariantName": "a", "ServerlessUpdateConfig": {"MaxConcurrency": 3, "ProvisionedConcurrency": 2}}
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName="little", DesiredWeightsAndCapacities=[change])
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="little", WaiterConfig=FAST)
+    shown = sagemaker.describe_endpoint(EndpointName="little")["ProductionVariants"][0]["CurrentServerlessConfig"]
+    assert (running(), shown["ProvisionedConcurrency"], shown["MemorySizeInMB"]) == (2, 2, 1024)
     rehearsal.delete("little")
 
 

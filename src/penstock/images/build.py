@@ -159,6 +159,7 @@ def image_labels(base: Base, lock: Lock) -> dict[str, str]:
     """Labels that SageMaker asks for, and those of the image's origin."""
     return {
         "com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true",
+        "com.amazonaws.sagemaker.capabilities.multi-models": "true",
         "org.opencontainers.image.base.name": base.name,
         "org.opencontainers.image.base.digest": base.digest,
         "penstock.version": __version__,

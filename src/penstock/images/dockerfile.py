@@ -23,7 +23,8 @@ COPY program/ /opt/venv/lib/python{python}/site-packages/
 COPY model/ /{model_path}/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PENSTOCK_MODEL_PATH=/{model_path}
 EXPOSE 8080
-LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \\
+ com.amazonaws.sagemaker.capabilities.multi-models=true
 ENTRYPOINT ["{entrypoint}"]
 CMD ["{command}"]
 """

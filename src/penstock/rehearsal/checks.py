@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.ground.errors import PenstockError
 from penstock.oci.reference import Reference
 from penstock.oci.storage import RegistryStorage
 from penstock.oci.types import DOCKER_MANIFEST, RawManifest
-from penstock.rehearsal.fleet.plan import model_data_of
+from penstock.rehearsal.fleet.plan import containers_of, model_data_of
 from penstock.rehearsal.hosting.instances import architecture_of
-from penstock.rehearsal.hosting.model import containers_of
 from penstock.rehearsal.neighbours import Neighbours
 from penstock.rehearsal.roles import check_role
 from penstock.rehearsal.runner.archive import check_archive
 from penstock.rehearsal.runner.images import config_of, manifest_of
+from penstock.rehearsal.runner.spec import BIND_LABEL, MULTI_MODEL_LABEL
 from penstock.rehearsal.s3 import Buckets, split_uri
 from penstock.rehearsal.wire.awsjson import Call
 from penstock.rehearsal.wire.exceptions import invalid
@@ -43,9 +43,12 @@ class PlaneChecks:
         """Raises AwsError as SageMaker would for this model."""
         self._ready("iam")
         check_role(request["ExecutionRoleArn"], self._neighbours, call.account)
-        for container in containers_of(request):
-            self._check_image(container)
-            self._check_data(container, call)
+        containers = containers_of(request)
+        for container in containers:
+            multi_model = container.get("Mode") == "MultiModel"
+            needed = [MULTI_MODEL_LABEL] * multi_model + [BIND_LABEL] * (len(containers) > 1)
+            self._check_image(container, needed)
+            self._check_data(container, call, multi_model=multi_model)
 
     def check_instance(self, image: str, instance_type: str) -> None:
         """Raises AwsError if the image is for another processor than the instance type has; AWS finds out at start."""
@@ -60,7 +63,7 @@ class PlaneChecks:
                 f"The image {image} is for {config.os}/{config.architecture}, but {instance_type} is linux/{wanted}."
             )
 
-    def _check_image(self, container: dict[str, Any]) -> None:
+    def _check_image(self, container: dict[str, Any], needed: Sequence[str]) -> None:
         if "Image" not in container:
             return
         stored = self._stored(container["Image"])
@@ -75,6 +78,11 @@ class PlaneChecks:
             raise invalid(
                 f"The image {container['Image']} is for {config.platform}; SageMaker runs linux/amd64 and arm64."
             )
+        for label in needed:
+            if (config.runtime.labels or {}).get(label) != "true":
+                raise invalid(
+                    f"Your Ecr Image {container['Image']} does not contain required {label}=true Docker label(s)."
+                )
 
     def _stored(self, image: str) -> RawManifest:
         try:
@@ -86,7 +94,7 @@ class PlaneChecks:
             raise invalid(f"Requested image {image} not found. Push it to a repository of this registry first.")
         return stored
 
-    def _check_data(self, container: dict[str, Any], call: Call) -> None:
+    def _check_data(self, container: dict[str, Any], call: Call, *, multi_model: bool) -> None:
         uri, is_prefix = model_data_of(container)
         if uri is None:
             return
@@ -98,6 +106,8 @@ class PlaneChecks:
             raise invalid(
                 f"Could not access model data at {uri}. The bucket is in {region}; it must be in {call.region}."
             )
+        if multi_model:
+            return  # its archives come and go while it serves
         if is_prefix:
             if not self._buckets.keys(bucket, key):
                 raise invalid(f"Could not find model data at {uri}.")

@@ -16,8 +16,9 @@ from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback
 from penstock.rehearsal.neighbours import SERVICES
 from penstock.rehearsal.signing.reasons import SignatureRefused, refusal
 from penstock.rehearsal.signing.verifier import Verifier
+from penstock.rehearsal.traffic.choosing import MAX_BODY_BYTES
 from penstock.rehearsal.traffic.errors import endpoint_missing, error_response
-from penstock.rehearsal.traffic.invocations import MAX_BODY_BYTES, Invocations
+from penstock.rehearsal.traffic.invocations import Invocations
 from penstock.rehearsal.traffic.router import Router, Routers
 from penstock.rehearsal.wire import awsjson
 from penstock.rehearsal.wire.awsjson import Call

@@ -176,8 +176,9 @@ class Plane:
     def _make_driver(self) -> Driver:
         rollouts = Rollouts(alarms=self._alarms, time_scale=self.options.time_scale)
         return Driver(
-            journal=self._journal, launcher=self._launcher, routers=self._routers, rollouts=rollouts, clock=self._clock
-        )
+            journal=self._journal, launcher=self._launcher, routers=self._routers, rollouts=rollouts,
+            clock=self._clock, time_scale=self.options.time_scale,
+        )  # fmt: skip
 
     def _make_hosting(self) -> Hosting:
         checks = PlaneChecks(

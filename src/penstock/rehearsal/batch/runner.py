@@ -16,7 +16,8 @@ from penstock.rehearsal.batch.job import KIND, LOG_GROUP, TransformJob, ended
 from penstock.rehearsal.batch.processing import answers_of, filtered, joined
 from penstock.rehearsal.batch.records import assembled, batches, payload, split_records
 from penstock.rehearsal.fleet.fleet import Fleet
-from penstock.rehearsal.fleet.launcher import Instance, Launcher, LaunchFailed
+from penstock.rehearsal.fleet.instance import Instance
+from penstock.rehearsal.fleet.launcher import Launcher, LaunchFailed
 from penstock.rehearsal.journal import Journal
 from penstock.rehearsal.s3 import Buckets, split_uri
 from penstock.rehearsal.traffic.upstream import UpstreamFailed
@@ -214,7 +215,7 @@ async def _invoke(job: TransformJob, instance: Instance, headers: list[tuple[str
     said = ""
     for _ in range(retries + 1):
         try:
-            answer = await instance.upstream.call("POST", "/invocations", headers, body, timeout_s=timeout_s)
+            answer = await instance.invoke(headers, body, timeout_s=timeout_s)
         except (UpstreamFailed, TimeoutError) as error:
             said = f"The container gave no answer: {error}"
             continue

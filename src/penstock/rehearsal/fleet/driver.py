@@ -12,10 +12,12 @@ from contextlib import suppress
 
 from penstock.ground.clock import Clock
 from penstock.rehearsal.fleet.fleet import Fleet
-from penstock.rehearsal.fleet.launcher import Instance, Launcher, LaunchFailed
+from penstock.rehearsal.fleet.instance import Instance
+from penstock.rehearsal.fleet.launcher import Launcher, LaunchFailed
 from penstock.rehearsal.fleet.memory import over_ceiling, say_killed
 from penstock.rehearsal.fleet.plan import FleetPlan
 from penstock.rehearsal.fleet.rollout import Rollouts
+from penstock.rehearsal.fleet.serverless import IDLE_SECONDS
 from penstock.rehearsal.hosting import states
 from penstock.rehearsal.hosting.endpoint import Endpoint, Status, Variant
 from penstock.rehearsal.hosting.endpoints import KIND
@@ -32,13 +34,15 @@ class Driver:
     """Drives all endpoints. ``wake`` is for other threads; everything else belongs to the event loop."""
 
     def __init__(
-        self, *, journal: Journal, launcher: Launcher, routers: Routers, rollouts: Rollouts, clock: Clock
-    ) -> None:
+        self, *, journal: Journal, launcher: Launcher, routers: Routers, rollouts: Rollouts, clock: Clock,
+        time_scale: float,
+    ) -> None:  # fmt: skip
         self._journal = journal
         self._launcher = launcher
         self._routers = routers
         self._rollouts = rollouts
         self._clock = clock
+        self._idle_s = IDLE_SECONDS * time_scale
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._again: set[_Key] = set()
@@ -120,6 +124,7 @@ class Driver:
         pending, outgoing = endpoint.pending, self._fleets.get(key)
         assert pending is not None
         if pending.in_place and outgoing is not None:
+            outgoing.configure(pending.variants)
             await outgoing.resize({variant.name: variant.desired_instances for variant in pending.variants})
             fleet = outgoing
         elif outgoing is not None and pending.deployment and "RollingUpdatePolicy" in pending.deployment:
@@ -175,7 +180,8 @@ class Driver:
         self._journal.remove(KIND, *key)
 
     async def _new_fleet(self, key: _Key, plan: FleetPlan, variants: tuple[Variant, ...]) -> Fleet:
-        fleet = Fleet(plan, self._launcher, region=key[0], endpoint=key[1])
+        fleet = Fleet(plan, self._launcher, region=key[0], endpoint=key[1], idle_s=self._idle_s)
+        fleet.configure(variants)
         counts = {variant.name: variant.desired_instances for variant in variants}
         counts |= {shadow.name: 1 for shadow in plan.shadows}
         await fleet.launch(counts)
@@ -195,6 +201,7 @@ class Driver:
             await asyncio.sleep(_WATCH_SECONDS)
             await self._keep_ceilings()
             for key, fleet in list(self._fleets.items()):
+                fleet.reap()
                 if key in self._tasks:
                     continue
                 for instance in [item for variant in fleet.variants.values() for item in variant.instances]:
@@ -204,14 +211,15 @@ class Driver:
         """Ends the containers that hold more memory than their instance type has."""
         fleets = list(self._fleets.values())
         containers = [
-            item.container for fleet in fleets for variant in fleet.variants.values() for item in variant.instances
-        ]
+            part.container for fleet in fleets for variant in fleet.variants.values() for item in variant.instances
+            for part in item.parts
+        ]  # fmt: skip
         for container, held in await asyncio.to_thread(over_ceiling, containers):
             say_killed(container, held)
             await asyncio.to_thread(container.kill)
 
     async def _check(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
-        if instance.container.exit_code is None:
+        if instance.exit_code is None:
             task = asyncio.get_running_loop().create_task(_ping(instance))
             self._repairs.add(task)
             task.add_done_callback(self._repairs.discard)
@@ -219,7 +227,7 @@ class Driver:
                 return
         LOG.warning(
             "endpoint %s: instance %s is gone (exit code %s, %s silent pings); a new one is started",
-            key[1], instance.id, instance.container.exit_code, instance.failed_pings,
+            key[1], instance.id, instance.exit_code, instance.failed_pings,
         )  # fmt: skip
         task = asyncio.get_running_loop().create_task(self._repair(key, fleet, instance))
         self._repairs.add(task)

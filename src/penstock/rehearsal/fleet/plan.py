@@ -20,10 +20,15 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True):
     model_uri: str | None = None
     model_is_prefix: bool = False
     hostname: str | None = None
+    multi_model: bool = False
+    cache_models: bool = True
 
 
 class VariantPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one production variant runs."""
+    """What one production variant runs; ``others`` are the containers after the first, ``direct`` how they are called.
+
+    A pipeline's containers take each the former's answer, a direct model's are called by their names.
+    """
 
     name: str
     model_name: str
@@ -34,6 +39,16 @@ class VariantPlan(msgspec.Struct, frozen=True, kw_only=True):
     isolate_network: bool = False
     serverless: dict[str, Any] | None = None
     routing: str = "LEAST_OUTSTANDING_REQUESTS"
+    others: tuple[ContainerPlan, ...] = ()
+    direct: bool = False
+
+    @property
+    def containers(self) -> tuple[ContainerPlan, ...]:
+        return (self.container, *self.others)
+
+    def hostname_of(self, number: int) -> str:
+        """What the container of that number, from 0, is called."""
+        return self.containers[number].hostname or f"container-{number + 1}"
 
 
 class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +78,14 @@ def _variant(variant: dict[str, Any], model: dict[str, Any], config: dict[str, A
     serverless = variant.get("ServerlessConfig")
     default = SERVERLESS_STARTUP_SECONDS if serverless else STARTUP_SECONDS
     instance_type = variant.get("InstanceType")
+    first, *others = [container_plan(container) for container in containers_of(model)]
     memory = serverless["MemorySizeInMB"] * 2**20 if serverless else memory_bytes_of(instance_type or "")
     return VariantPlan(
         name=variant["VariantName"],
         model_name=variant["ModelName"],
-        container=_container(model),
+        container=first,
+        others=tuple(others),
+        direct=model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct",
         instance_type=instance_type,
         startup_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", default),
         memory_bytes=memory,
@@ -77,8 +95,14 @@ def _variant(variant: dict[str, Any], model: dict[str, Any], config: dict[str, A
     )
 
 
-def _container(model: dict[str, Any]) -> ContainerPlan:
-    container = model.get("PrimaryContainer") or model["Containers"][0]
+def containers_of(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The container definitions of a CreateModel request, the primary one first."""
+    primary = request.get("PrimaryContainer")
+    return [primary] if primary else list(request.get("Containers", []))
+
+
+def container_plan(container: dict[str, Any]) -> ContainerPlan:
+    """The plan of a container definition."""
     uri, is_prefix = model_data_of(container)
     return ContainerPlan(
         image=container.get("Image", ""),
@@ -86,6 +110,8 @@ def _container(model: dict[str, Any]) -> ContainerPlan:
         model_uri=uri,
         model_is_prefix=is_prefix,
         hostname=container.get("ContainerHostname"),
+        multi_model=container.get("Mode") == "MultiModel",
+        cache_models=container.get("MultiModelConfig", {}).get("ModelCacheSetting") != "Disabled",
     )
 
 

@@ -113,7 +113,9 @@ def _summary(variant: Variant) -> dict[str, Any]:
         "DesiredInstanceCount": variant.desired_instances,
     }
     if variant.serverless is not None:
-        summary["CurrentServerlessConfig"] = variant.serverless
+        summary["CurrentServerlessConfig"] = summary["DesiredServerlessConfig"] = variant.serverless
+        summary["CurrentInstanceCount"] = 0
+        del summary["DesiredInstanceCount"]
     if variant.phase is not None:
         summary["VariantStatus"] = [{"Status": variant.phase, "StartTime": epoch(variant.phase_since_ms)}]
     return summary

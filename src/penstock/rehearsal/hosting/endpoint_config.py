@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from penstock.rehearsal.fleet.plan import containers_of
 from penstock.rehearsal.hosting.instances import check_variant_instances
 from penstock.rehearsal.hosting.listing import list_page
-from penstock.rehearsal.hosting.model import containers_of, get_model
+from penstock.rehearsal.hosting.model import get_model
 from penstock.rehearsal.hosting.service import Hosting
 from penstock.rehearsal.hosting.tags import tag_map
 from penstock.rehearsal.journal import Recorded
@@ -94,8 +95,9 @@ def _check_variant(hosting: Hosting, call: Call, variant: dict[str, Any]) -> Non
         )
     model = get_model(hosting, call, name)
     check_variant_instances(variant, call.parameters)
-    if len(containers_of(model.request)) > 1:
-        raise invalid(f"The model {name} has several containers; this plane runs one container a model.")
-    for container in containers_of(model.request):
+    containers = containers_of(model.request)
+    if "ServerlessConfig" in variant and (len(containers) > 1 or containers[0].get("Mode") == "MultiModel"):
+        raise invalid("A serverless variant takes a model of one container with one model.")
+    for container in containers:
         if "Image" in container:
             hosting.checks.check_instance(container["Image"], variant.get("InstanceType", "ml.m5.large"))

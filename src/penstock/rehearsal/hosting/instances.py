@@ -51,6 +51,8 @@ def check_variant_instances(variant: dict[str, Any], config: dict[str, Any]) -> 
         raise invalid(f"MemorySizeInMB must be one of {', '.join(map(str, _SERVERLESS_MB))}.")
     if len(config["ProductionVariants"]) > 1:
         raise invalid("A serverless endpoint takes one production variant only.")
+    if "AsyncInferenceConfig" in config:
+        raise invalid("A serverless variant cannot be invoked asynchronously.")
     if config.get("DataCaptureConfig", {}).get("EnableCapture"):
         raise invalid("Data capture is not supported for serverless endpoints.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from penstock.rehearsal.fleet.plan import containers_of
 from penstock.rehearsal.hosting.listing import list_page
 from penstock.rehearsal.hosting.service import Hosting
 from penstock.rehearsal.hosting.tags import tag_map
@@ -19,12 +20,6 @@ class Model(Recorded, frozen=True, kw_only=True):
     """``request`` is what CreateModel was given; DescribeModel shows it again."""
 
     request: dict[str, Any]
-
-
-def containers_of(request: dict[str, Any]) -> list[dict[str, Any]]:
-    """The container definitions of a CreateModel request, the primary one first."""
-    primary = request.get("PrimaryContainer")
-    return [primary] if primary else list(request.get("Containers", []))
 
 
 def create_model(hosting: Hosting, call: Call) -> dict[str, Any]:
@@ -80,6 +75,21 @@ def _check_containers(request: dict[str, Any]) -> None:
         raise invalid("Either PrimaryContainer or Containers must be given.")
     if "ExecutionRoleArn" not in request:
         raise invalid("ExecutionRoleArn is required to create a model.")
+    names = [container["ContainerHostname"] for container in containers if "ContainerHostname" in container]
+    if len(names) != len(set(names)):
+        raise invalid("ContainerHostname must be unique for each container of a model.")
+    if request.get("InferenceExecutionConfig", {}).get("Mode") == "Direct" and len(names) < len(containers):
+        raise invalid("ContainerHostname is required for each container that is to be invoked directly.")
     for container in containers:
+        _check_multi_model(container, alone=len(containers) == 1)
         if not container.get("Image") and not container.get("ModelPackageName"):
             raise invalid("Either Image or ModelPackageName must be given for each container.")
+
+
+def _check_multi_model(container: dict[str, Any], *, alone: bool) -> None:
+    if container.get("Mode") != "MultiModel":
+        return
+    if not alone:
+        raise invalid("A container in MultiModel mode must be its model's only one on this plane.")
+    if not container.get("ModelDataUrl"):
+        raise invalid("ModelDataUrl, the prefix under which the models lie, is required for the MultiModel mode.")

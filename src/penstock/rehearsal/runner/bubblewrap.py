@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 
 from penstock.rehearsal.runner.merged import merged_tree
-from penstock.rehearsal.runner.spec import MODEL_DIRECTORY, ContainerSpec, Launch
+from penstock.rehearsal.runner.spec import MODEL_DIRECTORY, MODELS_DIRECTORY, ContainerSpec, Launch
 
 
 class Bubblewrap:
     name = "bwrap"
     description = "bubblewrap on the image's layers merged into one read-only tree"
+    sees_host = False
 
     def why_not(self) -> str | None:
         return None if shutil.which("bwrap") else "bwrap is not installed"
@@ -40,5 +41,7 @@ def _command(spec: ContainerSpec) -> list[str]:
     model = spec.model or (tree / MODEL_DIRECTORY.lstrip("/"))
     if model.is_dir():
         command += ["--ro-bind", str(model), MODEL_DIRECTORY]
+    if spec.models:
+        command += ["--ro-bind", str(spec.models), MODELS_DIRECTORY]
     command += ["--die-with-parent", "--hostname", spec.hostname, "--chdir", spec.directory or "/", "--", *spec.argv]
     return command

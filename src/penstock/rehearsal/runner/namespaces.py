@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from penstock.ground.files import ensure_directory
-from penstock.rehearsal.runner.spec import MODEL_DIRECTORY, ContainerSpec, Launch
+from penstock.rehearsal.runner.spec import ContainerSpec, Launch
 
 
 class Namespaces:
     name = "unshare"
     description = "Linux namespaces and an overlay of the image's layers"
+    sees_host = False
 
     def why_not(self) -> str | None:
         return None if sys.platform == "linux" else "it needs Linux"
@@ -29,7 +30,7 @@ class Namespaces:
                 "mapped": os.getuid() != 0,
                 "user": user_of(spec),
                 "isolate_network": spec.isolate_network,
-                "read_only": {str(spec.model): MODEL_DIRECTORY} if spec.model else {},
+                "read_only": {str(path): place for path, place in spec.read_only.items()},
             }
         )
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from penstock.rehearsal.runner.namespaces import overlay
-from penstock.rehearsal.runner.spec import MODEL_DIRECTORY, ContainerSpec, Launch
+from penstock.rehearsal.runner.spec import ContainerSpec, Launch
 
 # Both limits are given, and nproc below 32769, because podman lowers its own first and may not raise them again.
 _ULIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
@@ -16,6 +16,7 @@ _ULIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
 class Podman:
     name = "podman"
     description = "podman and runc on the image's unpacked layers"
+    sees_host = False
 
     def why_not(self) -> str | None:
         for program in ("podman", "runc"):
@@ -43,8 +44,8 @@ def _command(spec: ContainerSpec) -> list[str]:
     ]  # fmt: skip
     for name, value in spec.environment.items():
         command += ["--env", f"{name}={value}"]
-    if spec.model:
-        command += ["--volume", f"{spec.model}:{MODEL_DIRECTORY}:ro"]
+    for path, place in spec.read_only.items():
+        command += ["--volume", f"{path}:{place}:ro"]
     if spec.user:
         command += ["--user", spec.user]
     return [*command, "--rootfs", str(spec.home / "root"), *spec.argv]

@@ -15,6 +15,7 @@ from penstock.rehearsal.runner.spec import MODEL_DIRECTORY, ContainerSpec, Launc
 class PlainProcess:
     name = "process"
     description = "a plain process of this machine that uses the image's layers; nothing is isolated"
+    sees_host = True
 
     def why_not(self) -> str | None:
         return None

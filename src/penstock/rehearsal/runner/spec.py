@@ -8,14 +8,17 @@ from typing import Protocol
 import msgspec
 
 MODEL_DIRECTORY = "/opt/ml/model"
+MODELS_DIRECTORY = "/opt/ml/models"
 BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
+MULTI_MODEL_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 
 
 class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One container to run.
 
     ``home`` is its own directory (upper layer, spec, log), ``layers`` the unpacked layers' directories, the top one
-    first; ``argv`` the image's entrypoint with the argument ``serve``; ``model`` the extracted archive or None.
+    first; ``argv`` the image's entrypoint with the argument ``serve``; ``model`` the extracted archive or None;
+    ``models`` the folder into which a multi-model container's models come.
     """
 
     name: str
@@ -26,10 +29,17 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     directory: str = "/"
     user: str = ""
     model: Path | None = None
+    models: Path | None = None
     port: int
     hostname: str = "model.aws.local"
     isolate_network: bool = False
     memory_bytes: int | None = None
+
+    @property
+    def read_only(self) -> dict[Path, str]:
+        """What of this machine the container sees, and where."""
+        seen = {self.model: MODEL_DIRECTORY, self.models: MODELS_DIRECTORY}
+        return {path: place for path, place in seen.items() if path is not None}
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +54,7 @@ class Level(Protocol):
 
     name: str
     description: str
+    sees_host: bool  # whether containers see this machine's paths instead of their own
 
     def why_not(self) -> str | None:
         """Why this level cannot even be tried on this machine; None if it can."""

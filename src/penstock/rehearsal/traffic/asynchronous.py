@@ -137,9 +137,7 @@ class AsyncInference:
         started = asyncio.get_running_loop().time()
         target.outstanding += 1
         try:
-            answer = await target.upstream.call(
-                "POST", "/invocations", list(request.headers), body, timeout_s=request.timeout_s
-            )
+            answer = await target.invoke(list(request.headers), body, timeout_s=request.timeout_s)
         except (UpstreamFailed, TimeoutError) as error:
             return f"Received server error (0) from primary: {silence(error)}"
         finally:

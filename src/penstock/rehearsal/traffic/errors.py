@@ -16,6 +16,15 @@ def variant_missing(variant: str, endpoint: str) -> AwsError:
     return AwsError("ValidationError", f"Variant {variant} not found for endpoint {endpoint}.")
 
 
+def wrong_request(message: str) -> AwsError:
+    return AwsError("ValidationError", message)
+
+
+def model_not_ready(what: str) -> AwsError:
+    """A model that is still being loaded, or a serverless container that is still starting."""
+    return AwsError("ModelNotReadyException", f"{what} is not ready yet. Try again in a moment.", status=429)
+
+
 def oversize(request_id: str) -> AwsError:
     return AwsError("ValidationError", f"Request {request_id} has oversize body.", status=413)
 
@@ -33,14 +42,16 @@ def not_serving(name: str) -> AwsError:
     return AwsError("ServiceUnavailable", f"The endpoint {name} has no instance in service.", status=503)
 
 
-def model_error(status: int, said: str, *, region: str, account: str, group: str, stream_arn: str) -> AwsError:
+def model_error(
+    status: int, said: str, *, region: str, account: str, group: str, stream_arn: str, origin: str = "primary"
+) -> AwsError:
     """What a 4xx, a 5xx or no answer (``status`` 0) of the container becomes: 424, which no client repeats."""
     side = "client" if 400 <= status < 500 else "server"
     url = (
         f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group}"
     )  # fmt: skip
     message = (
-        f'Received {side} error ({status}) from primary with message "{said}". '
+        f'Received {side} error ({status}) from {origin} with message "{said}". '
         f"See {url} in account {account} for more information."
     )
     members = {"OriginalStatusCode": status, "OriginalMessage": said, "LogStreamArn": stream_arn}

@@ -11,11 +11,14 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from penstock.rehearsal.fleet.house import ModelRefused
+from penstock.rehearsal.fleet.serverless import NoConcurrencyLeft
 from penstock.rehearsal.logs import endpoint_group
 from penstock.rehearsal.metrics import Metrics
 from penstock.rehearsal.traffic import errors
+from penstock.rehearsal.traffic.choosing import TARGET_CONTAINER, TARGET_MODEL, choose_instance, choose_route
 from penstock.rehearsal.traffic.router import Route, Router, Target
-from penstock.rehearsal.traffic.upstream import Answer, NotListening, UpstreamFailed
+from penstock.rehearsal.traffic.upstream import Answer, Headers, NotListening, UpstreamFailed
 from penstock.rehearsal.wire import eventstream
 from penstock.rehearsal.wire.arns import log_stream_arn
 from penstock.rehearsal.wire.exceptions import AwsError
@@ -23,8 +26,6 @@ from penstock.serving.http.types import Request, Response
 
 INVOCATION_SECONDS = 60.0
 STREAM_SECONDS = 8 * 60.0
-MAX_BODY_BYTES = 25 << 20
-SERVERLESS_BODY_BYTES = 4 << 20
 _PREFIX = "x-amzn-sagemaker-"
 _ATTRIBUTES = f"{_PREFIX}custom-attributes"
 # What a container sees of a caller's headers; everything SageMaker does not know is taken off.
@@ -59,10 +60,11 @@ class Invocations:
     async def invoke(self, router: Router, request: Request, request_id: str) -> Response:
         """The container's answer with the variant that gave it. Raises AwsError."""
         started = time.perf_counter()
-        route, target = self._choose(router, request, request_id)
+        route = choose_route(router, request, request_id)
+        target = await self._target(router, route, request)
         called = time.perf_counter()
         try:
-            answer = await self._call(route, target, request)
+            answer = await self._call(router, route, target, request)
         except NotListening as error:
             raise errors.not_serving(router.endpoint) from error
         except (UpstreamFailed, TimeoutError) as error:
@@ -75,19 +77,40 @@ class Invocations:
             )
         )  # fmt: skip
         if not 200 <= answer.status < 300:
-            raise self._failed(router, route, target, answer.status, answer.body.decode("utf-8", "replace"))
+            said = answer.body.decode("utf-8", "replace")
+            raise self._failed(router, route, target, answer.status, said, answer.origin)
         return Response(200, answer.body, returned(answer, route, request_id))
 
-    async def _call(self, route: Route, target: Target, request: Request) -> Answer:
+    async def _target(self, router: Router, route: Route, request: Request) -> Target:
+        """The instance to ask; a serverless one may have to be started first. Raises AwsError."""
+        if route.pool is None:
+            return choose_instance(router, route, request)
+        started = time.perf_counter()
+        try:
+            instance, setup_s = await route.pool.acquire(timeout_s=INVOCATION_SECONDS)
+        except NoConcurrencyLeft:
+            raise errors.throttled(router.endpoint) from None
+        except TimeoutError:
+            raise errors.model_not_ready(f"The serverless variant {route.plan.name}") from None
+        except UpstreamFailed as error:
+            self._record(router, route, 0, started, time.perf_counter())
+            raise self._failed(router, route, None, 0, str(error)) from error
+        if setup_s is not None:
+            dimensions = (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
+            self._metrics.record(router.region, dimensions, {"ModelSetupTime": (setup_s * 1e6, "Microseconds")})
+        return instance
+
+    async def _call(self, router: Router, route: Route, target: Target, request: Request) -> Answer:
         """The answer of ``target``, or of another instance of its variant when it is gone. Raises UpstreamFailed."""
         headers = forwarded(request)
+        hostname = request.headers.get(TARGET_CONTAINER) if route.plan.direct else None
         gone: list[Target] = []
         while True:
             target.outstanding += 1
             try:
-                return await target.upstream.call(
-                    "POST", "/invocations", headers, request.body, timeout_s=INVOCATION_SECONDS
-                )
+                if target.house is not None:
+                    return await self._call_model(router, route, target, headers, request)
+                return await target.invoke(headers, request.body, timeout_s=INVOCATION_SECONDS, hostname=hostname)
             except NotListening:
                 gone.append(target)
                 others = [each for each in route.instances if each not in gone]
@@ -97,19 +120,44 @@ class Invocations:
                 target.outstanding -= 1
             target = others[0]
 
+    async def _call_model(
+        self, router: Router, route: Route, target: Target, headers: Headers, request: Request
+    ) -> Answer:
+        """One model's answer, once the container has it; a refusal to load is the container's answer too."""
+        name, house = request.headers.get(TARGET_MODEL) or "", target.house
+        assert house is not None
+        dimensions = (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
+        try:
+            path, values = await house.enter(name, timeout_s=INVOCATION_SECONDS)
+        except TimeoutError:
+            raise errors.model_not_ready(f"The model {name}") from None
+        except ModelRefused as refused:
+            answer = Answer()
+            answer.status, answer.body = refused.status, refused.said.encode()
+            return answer
+        self._metrics.record(router.region, dimensions, values)
+        try:
+            return await target.invoke(headers, request.body, timeout_s=INVOCATION_SECONDS, path=path)
+        finally:
+            unloaded = await house.leave(name)
+            if unloaded:
+                self._metrics.record(router.region, dimensions, unloaded)
+
     async def stream(self, router: Router, request: Request, request_id: str) -> Response:
         """The container's chunks as an event stream. Raises AwsError before the first of them."""
         started = time.perf_counter()
-        route, target = self._choose(router, request, request_id)
+        route = choose_route(router, request, request_id)
+        target = await self._target(router, route, request)
+        if target.house is not None:
+            raise errors.wrong_request("A multi-model endpoint does not stream its answers.")
+        hostname = request.headers.get(TARGET_CONTAINER) if route.plan.direct else None
         headers = forwarded(request)
         accept = request.headers.get(f"{_PREFIX}accept")
         headers = [item for item in headers if item[0] != "accept"] + ([("accept", accept)] if accept else [])
         target.outstanding += 1
         called = time.perf_counter()
         try:
-            answer, connection = await target.upstream.open(
-                "POST", "/invocations", headers, request.body, timeout_s=INVOCATION_SECONDS
-            )
+            answer, release = await target.open(headers, request.body, timeout_s=INVOCATION_SECONDS, hostname=hostname)
         except (UpstreamFailed, TimeoutError) as error:
             target.outstanding -= 1
             self._record(router, route, 0, started, called)
@@ -119,34 +167,17 @@ class Invocations:
         if not 200 <= answer.status < 300:
             said = b"".join([piece async for piece in answer.stream])
             target.outstanding -= 1
-            target.upstream.release(connection)
-            raise self._failed(router, route, target, answer.status, said.decode("utf-8", "replace"))
+            release()
+            raise self._failed(router, route, target, answer.status, said.decode("utf-8", "replace"), answer.origin)
 
         def done() -> None:
             target.outstanding -= 1
-            target.upstream.release(connection)
+            release()
 
         shown = [(name, value) for name, value in returned(answer, route, request_id) if name != "content-type"]
         content_type = answer.headers.get("content-type", "application/octet-stream")
         shown += [("content-type", eventstream.CONTENT_TYPE), (f"{_PREFIX}content-type", content_type)]
         return Response(200, _frames(answer.stream, done), shown)
-
-    def _choose(self, router: Router, request: Request, request_id: str) -> tuple[Route, Target]:
-        variant = request.headers.get(f"{_PREFIX}target-variant")
-        if variant is not None and not router.knows(variant):
-            raise errors.variant_missing(variant, router.endpoint)
-        route = router.choose(variant)
-        target = route.choose() if route else None
-        if route is None or target is None:
-            raise errors.not_serving(router.endpoint)
-        if router.config.get("AsyncInferenceConfig"):
-            raise errors.only_asynchronous(router.endpoint)
-        serverless = route.plan.serverless
-        if serverless and sum(each.outstanding for each in route.instances) >= serverless["MaxConcurrency"]:
-            raise errors.throttled(router.endpoint)
-        if len(request.body) > (SERVERLESS_BODY_BYTES if route.plan.serverless else MAX_BODY_BYTES):
-            raise errors.oversize(request_id)
-        return route, target
 
     def _record(self, router: Router, route: Route, status: int, started: float, called: float) -> None:
         self._metrics.record_invocation(
@@ -155,11 +186,15 @@ class Invocations:
             instances=len(route.instances),
         )  # fmt: skip
 
-    def _failed(self, router: Router, route: Route, target: Target, status: int, said: str) -> AwsError:
+    def _failed(
+        self, router: Router, route: Route, target: Target | None, status: int, said: str, origin: str = "primary"
+    ) -> AwsError:
         group = endpoint_group(router.endpoint)
-        arn = log_stream_arn(group, f"{route.plan.name}/{target.id}", region=router.region, account=self._account)
+        arn = log_stream_arn(
+            group, f"{route.plan.name}/{target.id if target else ''}", region=router.region, account=self._account
+        )
         return errors.model_error(
-            status, said, region=router.region, account=self._account, group=group, stream_arn=arn
+            status, said, region=router.region, account=self._account, group=group, stream_arn=arn, origin=origin
         )  # fmt: skip
 
 

@@ -3,41 +3,70 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from penstock.rehearsal.fleet.house import ModelHouse
 from penstock.rehearsal.fleet.plan import FleetPlan, VariantPlan
-from penstock.rehearsal.traffic.upstream import Upstream
+from penstock.rehearsal.fleet.serverless import ServerlessPool
+from penstock.rehearsal.traffic.upstream import Answer, Headers
 
 
 class Target(Protocol):
     """An instance as the router sees it."""
 
     id: str
-    upstream: Upstream
     outstanding: int
+
+    @property
+    def house(self) -> ModelHouse | None:
+        """The models of a multi-model container."""
+
+    async def invoke(
+        self,
+        headers: Headers,
+        body: bytes,
+        *,
+        timeout_s: float,
+        path: str = "/invocations",
+        hostname: str | None = None,
+    ) -> Answer:
+        """The answer. Raises UpstreamFailed, TimeoutError."""
+
+    async def open(
+        self, headers: Headers, body: bytes, *, timeout_s: float, hostname: str | None = None
+    ) -> tuple[Answer, Callable[[], None]]:
+        """The answer once its head is here, and what to call when its stream has been read."""
 
 
 class Route:
     """A variant of one fleet: ``weight`` is its share of the endpoint's traffic, relative to the other routes'.
 
-    ``instances`` is the fleet's own list: what it adds is routed to and what it takes out is not, at once.
+    ``instances`` is the fleet's own list: what it adds is routed to and what it takes out is not, at once. A serverless
+    variant's ``pool`` starts one when it is needed.
     """
 
-    def __init__(self, plan: VariantPlan, fleet: FleetPlan, *, weight: float, instances: Sequence[Target] = ()) -> None:
+    def __init__(
+        self, plan: VariantPlan, fleet: FleetPlan, *, weight: float, instances: Sequence[Target] = (),
+        pool: ServerlessPool | None = None,
+    ) -> None:  # fmt: skip
         self.plan = plan
         self.fleet = fleet
         self.weight = weight
         self.instances = instances
+        self.pool = pool
         self.credit = 0.0
 
-    def choose(self) -> Target | None:
-        """The instance to take the next request."""
-        if not self.instances:
+    def choose(self, model: str | None = None) -> Target | None:
+        """The instance to take the next request; one that has ``model`` loaded, if there is one."""
+        instances = self.instances
+        if model is not None:
+            instances = [each for each in instances if each.house and each.house.has(model)] or instances
+        if not instances:
             return None
         if self.plan.routing == "RANDOM":
-            return random.choice(self.instances)
-        return min(self.instances, key=lambda instance: instance.outstanding)
+            return random.choice(instances)
+        return min(instances, key=lambda instance: instance.outstanding)
 
 
 class Router:
@@ -55,7 +84,9 @@ class Router:
 
         ``variant`` narrows the choice to the variant a caller named; None if nothing is left to choose from.
         """
-        routes = [route for route in self.routes if route.instances and variant in (None, route.plan.name)]
+        routes = [
+            route for route in self.routes if (route.instances or route.pool) and variant in (None, route.plan.name)
+        ]
         if len(routes) < 2:
             return routes[0] if routes else None
         total = sum(route.weight for route in routes)

@@ -33,9 +33,7 @@ async def _copy(invocation: Invocation, shadow: Route) -> None:
         return
     target.outstanding += 1
     try:
-        await target.upstream.call(
-            "POST", "/invocations", forwarded(invocation.request), invocation.body, timeout_s=INVOCATION_SECONDS
-        )
+        await target.invoke(forwarded(invocation.request), invocation.body, timeout_s=INVOCATION_SECONDS)
     except (UpstreamFailed, TimeoutError):
         return  # a shadow's failure is nobody's business but its log's
     finally:

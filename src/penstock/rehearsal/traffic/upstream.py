@@ -25,15 +25,19 @@ class NotListening(UpstreamFailed):
     """Nobody takes connections on the container's port: it is gone, and nothing was sent."""
 
 
-class Answer:
-    """A container's answer: ``body`` whole, or empty beside ``stream``."""
+Headers = list[tuple[str, str]]
 
-    __slots__ = ("body", "headers", "status", "stream")
+
+class Answer:
+    """A container's answer: ``body`` whole, or empty beside ``stream``; ``origin`` is what messages call it."""
+
+    __slots__ = ("body", "headers", "origin", "status", "stream")
 
     def __init__(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
+        self.origin = "primary"
         self.stream: AsyncIterator[bytes] | None = None
 
 

@@ -1,0 +1,62 @@
+"""Who answers an invocation: the variant, model or container that its headers name, against what the endpoint runs."""
+
+from __future__ import annotations
+
+from penstock.rehearsal.traffic import errors
+from penstock.rehearsal.traffic.router import Route, Router, Target
+from penstock.serving.http.types import Request
+
+MAX_BODY_BYTES = 25 << 20
+SERVERLESS_BODY_BYTES = 4 << 20
+_PREFIX = "x-amzn-sagemaker-"
+TARGET_VARIANT = f"{_PREFIX}target-variant"
+TARGET_MODEL = f"{_PREFIX}target-model"
+TARGET_CONTAINER = f"{_PREFIX}target-container-hostname"
+_RAW_MODEL, _RAW_CONTAINER = TARGET_MODEL.encode(), TARGET_CONTAINER.encode()
+
+
+def choose_route(router: Router, request: Request, request_id: str) -> Route:
+    """The route that takes the request. Raises AwsError for what does not fit the endpoint."""
+    variant = request.headers.get(TARGET_VARIANT)
+    if variant is not None and not router.knows(variant):
+        raise errors.variant_missing(variant, router.endpoint)
+    route = router.choose(variant)
+    if route is None:
+        raise errors.not_serving(router.endpoint)
+    if router.config.get("AsyncInferenceConfig"):
+        raise errors.only_asynchronous(router.endpoint)
+    if len(request.body) > (SERVERLESS_BODY_BYTES if route.plan.serverless else MAX_BODY_BYTES):
+        raise errors.oversize(request_id)
+    _check_model(route, request)
+    _check_container(route, request)
+    return route
+
+
+def choose_instance(router: Router, route: Route, request: Request) -> Target:
+    """The instance of the route: one that has the model named, if there is one, else the least busy."""
+    model = request.headers.get(TARGET_MODEL) if route.plan.container.multi_model else None
+    target = route.choose(model)
+    if target is None:
+        raise errors.not_serving(router.endpoint)
+    return target
+
+
+def _check_model(route: Route, request: Request) -> None:
+    named = _RAW_MODEL in request.headers.raw
+    if route.plan.container.multi_model and not named:
+        raise errors.wrong_request("TargetModel is required to invoke a multi-model endpoint.")
+    if named and not route.plan.container.multi_model:
+        raise errors.wrong_request("TargetModel was given, but the endpoint is not a multi-model endpoint.")
+
+
+def _check_container(route: Route, request: Request) -> None:
+    if not route.plan.direct and _RAW_CONTAINER not in request.headers.raw:
+        return
+    hostname = request.headers.get(TARGET_CONTAINER)
+    names = [route.plan.hostname_of(number) for number in range(len(route.plan.containers))]
+    if not route.plan.direct:
+        raise errors.wrong_request("TargetContainerHostname was given, but the containers are not invoked directly.")
+    if hostname not in names:
+        raise errors.wrong_request(
+            f"TargetContainerHostname must be one of {', '.join(names)} for a model of several containers."
+        )
