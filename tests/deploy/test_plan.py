@@ -21,11 +21,15 @@ from penstock.deploy.request import (
     VariantRequest,
     Vpc,
 )
-from penstock.deploy.resources import EXPIRES_TAG
-from penstock.deploy.steps import Plan, render
+from penstock.deploy.resources import EXPIRES_TAG, Kind
+from penstock.deploy.steps import Plan, Step, render
 from penstock.ground.errors import AlreadyExists, Conflict, InvalidInput
 
 OTHER = Package(image=ImageSource(digest="sha256:" + "c" * 64), archive=ArchiveSource(sha256="d" * 64))
+
+
+def _endpoint_step(plan: Plan) -> Step:
+    return next(step for step in plan.steps if step.resource.kind is Kind.ENDPOINT)
 
 
 def test_a_first_deploy_creates_everything_in_order() -> None:
@@ -57,9 +61,10 @@ def test_defaults_that_aws_fills_in_are_no_change() -> None:
 def test_a_new_model_is_an_update_that_shows_old_and_new() -> None:
     plan = build_plan(replace(REQUEST, package=OTHER), applied(REQUEST, NOTHING))
     assert ("change", "endpoint") in signs(plan)
-    changes = {change.setting: (change.before, change.after) for change in plan.steps[-1].changes}
+    step = _endpoint_step(plan)
+    changes = {change.setting: (change.before, change.after) for change in step.changes}
     assert changes["ProductionVariants.primary.Image"][1].endswith("c" * 64)
-    assert plan.steps[-1].spec["RetainAllVariantProperties"] is True
+    assert step.spec["RetainAllVariantProperties"] is True
 
 
 def test_nothing_that_is_not_mentioned_is_dropped() -> None:
@@ -182,7 +187,7 @@ def test_serverless_replaces_instances() -> None:
 
 def test_a_rollout_becomes_a_deployment_config() -> None:
     request = replace(REQUEST, package=OTHER, rollout=Rollout(strategy="canary", step_percent=20, alarms=("a",)))
-    spec = build_plan(request, applied(REQUEST, NOTHING)).steps[-1].spec["DeploymentConfig"]
+    spec = _endpoint_step(build_plan(request, applied(REQUEST, NOTHING))).spec["DeploymentConfig"]
     routing = spec["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
     assert routing["CanarySize"] == {"Type": "CAPACITY_PERCENT", "Value": 20}
     assert spec["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "a"}]}

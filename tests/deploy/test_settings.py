@@ -11,7 +11,7 @@ from deploy.samples import PACKAGE, REQUEST
 from penstock.api.deployments_config import read_mlflow_config
 from penstock.api.deployments_settings import deployment_settings
 from penstock.deploy.limits import Measured, refusals
-from penstock.deploy.options import DeployOptions, build_request, read_options
+from penstock.deploy.options import DeployOptions, build_request, platform_of, read_options
 from penstock.deploy.request import Rollout, Serverless, VariantRequest
 from penstock.ground.errors import InvalidInput
 
@@ -63,10 +63,10 @@ def test_bad_files_name_the_key_and_the_near_miss(tmp_path: Path, text: str, exp
 
 
 def test_the_architecture_follows_the_instance_type() -> None:
-    assert DeployOptions(instance_type="ml.m6g.large").platform == "linux/arm64"
-    assert DeployOptions(instance_type="ml.c7gn.xlarge").platform == "linux/arm64"
-    assert DeployOptions(instance_type="ml.g5.xlarge").platform == "linux/amd64"
-    assert DeployOptions().platform == "linux/amd64"
+    assert platform_of("ml.m6g.large") == "linux/arm64"
+    assert platform_of("ml.c7gn.xlarge") == "linux/arm64"
+    assert platform_of("ml.g5.xlarge") == "linux/amd64"
+    assert platform_of(None) == "linux/amd64"
 
 
 def test_lifetimes() -> None:

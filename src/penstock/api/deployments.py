@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock.api.deployments_model import ModelSource, open_model
-from penstock.api.deployments_package import Packed, pack
-from penstock.api.deployments_probe import example_probe
+from penstock.api.deployments_package import Packed, pack_all
+from penstock.api.deployments_probe import variants_probe
 from penstock.api.deployments_rehearse import was_rehearsed
 from penstock.api.deployments_target import SAGEMAKER, target_of
 from penstock.deploy.apply import Deployment
@@ -37,12 +37,11 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
     plan: Plan
     packed: Packed
-    model: ModelSource
     options: DeployOptions
 
 
 def plan(
-    model: str | Path | ModelSource,
+    model: str | Path | ModelSource | None,
     *,
     name: str,
     options: DeployOptions | None = None,
@@ -60,7 +59,7 @@ def plan(
 
 
 def deploy(
-    model: str | Path | ModelSource,
+    model: str | Path | ModelSource | None,
     *,
     name: str,
     options: DeployOptions | None = None,
@@ -72,7 +71,8 @@ def deploy(
 ) -> Deployment:
     """Makes the endpoint ``name`` serve ``model`` and gives it once it answers; the same call again changes nothing.
 
-    ``model`` is a folder, ``models:/name@alias``, ``name@alias`` or ``runs:/id/path``. ``image`` is one that is built
+    ``model`` is a folder, ``models:/name@alias``, ``name@alias`` or ``runs:/id/path``; None when the options' variants
+    each name their own. ``image`` is one that is built
     already, or the reference of one in a registry; by default it is built from the model. ``approve`` sees the plan
     before anything is done, and raises to stop it.
     Raises DeploymentFailed with the cause; a failed create has then removed all that it made.
@@ -86,7 +86,7 @@ def deploy(
 
 
 def prepare(
-    model: str | Path | ModelSource,
+    model: str | Path | ModelSource | None,
     *,
     name: str,
     options: DeployOptions | None,
@@ -97,14 +97,22 @@ def prepare(
 ) -> Prepared:
     """The plan together with its materials: the image is built and the archive packed on this machine."""
     how = options or DeployOptions()
-    source = open_model(model)
-    packed = pack(source, options=how, image=image, settings=settings, progress=progress)
-    request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms())
+    standing = standing_types(target, name)
+    packed = pack_all(model, options=how, image=image, standing=standing, settings=settings, progress=progress)
+    request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms(), packages=packed.packages)
     with progress.phase("Plan"):
         made = target.plan(request)
     if made.changes and not was_rehearsed(packed, settings):
         made = replace(made, warnings=(*made.warnings, _UNREHEARSED))
-    return Prepared(plan=made, packed=packed, model=source, options=how)
+    return Prepared(plan=made, packed=packed, options=how)
+
+
+def standing_types(target: Target, name: str) -> dict[str, str]:
+    """The instance type of each variant that is there, which an update keeps unless it says otherwise."""
+    try:
+        return {one.name: one.instance_type for one in target.status(name).variants}
+    except NotFound:
+        return {}
 
 
 def apply_prepared(prepared: Prepared, *, target: Target, progress: Progress = SILENT) -> Deployment:
@@ -115,7 +123,7 @@ def apply_prepared(prepared: Prepared, *, target: Target, progress: Progress = S
         progress=progress,
         wait=prepared.options.wait,
         timeout_s=prepared.options.timeout_s,
-        probe=example_probe(prepared.model),
+        probe=variants_probe(prepared.packed.models),
     )
 
 
@@ -179,7 +187,8 @@ def invoke_example(
 ) -> Answer:
     """The endpoint's answer to the input example of the model it serves. Raises NotFound for a model without one."""
     target = target_of(to, settings or load_settings())
-    uri = target.status(name).model_uri
+    found = target.status(name)
+    uri = next((one.model_uri for one in found.variants if one.name == variant), "") or found.model_uri
     example = open_model(uri).folder.input_example() if uri else None
     if example is None:
         raise NotFound(f"The model of {name!r} has no input example at hand.", fix="Send --data, or stdin.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,7 +20,20 @@ from penstock.models.trust import trust_from
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-6
 
 
-def example_probe(model: ModelSource) -> Probe | None:
+def variants_probe(models: Mapping[str, ModelSource]) -> Probe | None:
+    """A check of every variant with its own model's example; a single one is asked without saying which."""
+    if len(models) == 1:
+        return example_probe(next(iter(models.values())))
+    probes = [made for name, model in models.items() if (made := example_probe(model, variant=name)) is not None]
+
+    def probe(aws: AwsSession, name: str) -> None:
+        for one in probes:
+            one(aws, name)
+
+    return probe if probes else None
+
+
+def example_probe(model: ModelSource, *, variant: str | None = None) -> Probe | None:
     """A check that sends the input example and compares the answer with the model here; None without an example."""
     example = model.folder.input_example()
     if example is None:
@@ -28,7 +42,7 @@ def example_probe(model: ModelSource) -> Probe | None:
 
     def probe(aws: AwsSession, name: str) -> None:
         try:
-            answer = invoke(aws, name, body, content_type="application/json")
+            answer = invoke(aws, name, body, content_type="application/json", variant=variant)
         except PenstockError as error:
             what = f"The endpoint {name!r} is InService but does not answer the model's input example"
             raise explain_failure(aws, name, what, reason=error.message) from error

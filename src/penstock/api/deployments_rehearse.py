@@ -16,7 +16,7 @@ from penstock.api.deployments_probe import example_probe
 from penstock.api.deployments_target import local_target
 from penstock.deploy.limits import Measured, refusals
 from penstock.deploy.options import DeployOptions, build_request
-from penstock.deploy.request import DeployRequest
+from penstock.deploy.request import DeployRequest, Package
 from penstock.deploy.targets.sagemaker import SageMakerTarget
 from penstock.ground.clock import SYSTEM_CLOCK
 from penstock.ground.errors import ModelFailed, PenstockError, RehearsalFailed
@@ -76,7 +76,7 @@ def rehearse(
     known, how = settings or load_settings(), options or DeployOptions()
     source, target = open_model(model), local_target(known)
     packed = pack(source, options=how, image=image, settings=known, progress=progress)
-    name = f"rehearse-{package_id(packed)[:12]}"
+    name = f"rehearse-{package_id(packed.package)[:12]}"
     request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms())
     try:
         begun = time.perf_counter()
@@ -90,7 +90,7 @@ def rehearse(
     measured = Measured(start_s=start_s, slowest_ms=max(latencies, default=0.0), payload_bytes=payload)
     result = Rehearsal(
         model_uri=source.uri,
-        package=package_id(packed),
+        package=package_id(packed.package),
         at_ms=SYSTEM_CLOCK.now_ms(),
         start_s=round(start_s, 3),
         calls=len(latencies),
@@ -110,12 +110,14 @@ def rehearse(
 
 def was_rehearsed(packed: Packed, settings: Settings) -> bool:
     """Whether a rehearsal of exactly this image and archive has passed on this machine."""
-    return _memory(settings, package_id(packed)).is_file()
+    return all(
+        _memory(settings, package_id(package)).is_file() for package in (packed.package, *packed.packages.values())
+    )
 
 
-def package_id(packed: Packed) -> str:
+def package_id(package: Package) -> str:
     """What identifies an image and an archive together: 64 hex digits."""
-    image, archive = packed.package.image, packed.package.archive
+    image, archive = package.image, package.archive
     text = f"{image.digest or image.reference} {archive.sha256 or archive.url if archive else ''}"
     return hashlib.sha256(text.encode()).hexdigest()
 

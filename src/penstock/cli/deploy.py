@@ -42,7 +42,7 @@ def plan(
     """Show what `deploy` with the same arguments would do, what it costs and which permissions it needs."""
     found = wanted(name, file, flags)
     made = plan_model(
-        found.model,
+        found.model or None,
         name=found.name,
         options=found.options,
         to=destination(found, to),
@@ -83,7 +83,7 @@ def deploy(
 
     try:
         made = deploy_model(
-            found.model,
+            found.model or None,
             name=found.name,
             options=found.options,
             to=destination(found, to),
@@ -106,7 +106,8 @@ def destination(found: DeploymentSettings, to: str) -> str:
 def wanted(name: str | None, file: str | None, flags: dict[str, Any]) -> DeploymentSettings:
     """The settings of the deployment that the command line and the project file name, with a model."""
     found = deployment_settings(name, flags, file=Path(file) if file else None)
-    if not found.model:
+    own = [one.model for one in found.options.variants.values()]
+    if not found.model and not (own and all(own)):
         raise InvalidInput("No model is named.", fix="Give MODEL, or `model = ...` in the project file.")
     return found
 

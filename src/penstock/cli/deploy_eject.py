@@ -32,7 +32,7 @@ def eject_plan(
     """Print the plan as boto3, CloudFormation, Terraform JSON, or a GitHub workflow."""
     found = wanted(name, file, flags)
     made = plan_model(
-        found.model,
+        found.model or None,
         name=found.name,
         options=found.options,
         to=destination(found, to),

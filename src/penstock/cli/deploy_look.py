@@ -86,7 +86,7 @@ def _status_table(found: tuple[EndpointStatus, ...]) -> str:
 def _status_row(one: EndpointStatus, variant: VariantStatus) -> list[str]:
     state = f"{one.status}: {one.failure_reason}" if one.failure_reason else one.status
     running = f"{variant.instances}/{variant.wanted_instances} {variant.instance_type}"
-    model = f"{one.model_uri} {one.model_version}".strip()
+    model = f"{variant.model_uri} {variant.model_version}".strip()
     digest = variant.image.rpartition("@")[2][:19]
     return [one.name, state, variant.name, running, f"{variant.weight:g}", model, one.expires or "never", digest]
 
@@ -124,6 +124,8 @@ def _history_table(found: tuple[Served, ...]) -> str:
     rows = []
     for one in found:
         images = ", ".join(image.rpartition("@")[2][:19] for image in one.images.values())
-        model = f"{one.model_uri} {one.model_version}".strip()
+        models = {name: uri for name, uri in one.models.items() if uri != one.model_uri}
+        others = "".join(f", {name}: {uri}" for name, uri in models.items())
+        model = f"{one.model_uri} {one.model_version}".strip() + others
         rows.append([one.at, one.event, model, one.config_name, images or one.error[:60], one.by.rpartition("/")[2]])
     return columns(("at", "event", "model", "config", "image", "by"), rows)

@@ -51,14 +51,15 @@ def deployment(function: Function) -> Function:
 
 
 _PLAIN = (
-    "model", "mode", "variant", "instance_type", "instance_count", "weight", "role", "bucket", "repository", "kms_key",
-    "startup_timeout_s", "expires", "production", "model_in", "network_isolation",
+    "model", "mode", "image", "variant", "instance_type", "instance_count", "weight", "role", "bucket", "repository",
+    "kms_key", "startup_timeout_s", "expires", "production", "model_in", "network_isolation",
 )  # fmt: skip
 _OPTIONS = (
     click.argument("model", required=False),
     click.option("-n", "--name", help="The deployment's, and the endpoint's, name."),
     click.option("--file", "file", type=click.Path(dir_okay=False), help="A TOML file; by default penstock.toml."),
     click.option("--mode", type=click.Choice(["declare", "create", "replace", "add"]), help="As in MLflow."),
+    click.option("--image", help="An image that is in a registry; by default one is built from the model."),
     click.option("--instance-type", help="For example ml.m5.large."),
     click.option("--instance-count", type=int, help="How many instances."),
     click.option("--serverless", type=int, metavar="MB", help="Serverless with that much memory instead of instances."),

@@ -178,6 +178,11 @@ def async_body(settings: AsyncInference) -> dict[str, Any]:
     return body
 
 
+def existing_variants(observed: Observed) -> set[str]:
+    """Names of the variants that are there."""
+    return set(_existing(observed))
+
+
 def _existing(observed: Observed) -> dict[str, dict[str, Any]]:
     return {variant["VariantName"]: variant for variant in (observed.config or {}).get("ProductionVariants", [])}
 

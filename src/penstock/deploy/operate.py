@@ -25,6 +25,7 @@ class Served(Struct, frozen=True, kw_only=True):
     config_name: str = ""
     model_uri: str = ""
     model_version: str = ""
+    models: dict[str, str] = {}
     images: dict[str, str] = {}
     by: str = ""
     error: str = ""
@@ -106,6 +107,7 @@ def _served(entry: Entry) -> Served:
         config_name=detail.get("config", ""),
         model_uri=tags.get(MODEL_TAG, ""),
         model_version=tags.get(VERSION_TAG, ""),
+        models={key.partition("/")[2]: uri for key, uri in tags.items() if key.startswith(f"{MODEL_TAG}/")},
         images=detail.get("images", {}),
         by=detail.get("by", ""),
         error=detail.get("message", ""),
@@ -120,7 +122,10 @@ def _told_model(making: Making, config: str) -> dict[str, str]:
     """The tags of a config that say which model it serves: they go where the endpoint goes."""
     body = making.aws.call("sagemaker", "describe_endpoint_config", EndpointConfigName=config)
     tags = tags_of(making.aws, body["EndpointConfigArn"])
-    return {DEPLOYMENT_TAG: making.deployment, **{key: tags[key] for key in (MODEL_TAG, VERSION_TAG) if key in tags}}
+    return {
+        DEPLOYMENT_TAG: making.deployment,
+        **{key: value for key, value in tags.items() if key.startswith(MODEL_TAG)},
+    }
 
 
 def _weights(found: dict[str, Any]) -> dict[str, float]:

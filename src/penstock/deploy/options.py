@@ -36,6 +36,7 @@ class VariantOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One fleet behind the endpoint, by its name in the table ``variants``."""
 
     model: str | None = None
+    image: str | None = None
     instance_type: str | None = None
     instance_count: int | None = None
     weight: float | None = None
@@ -49,11 +50,13 @@ class VariantOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that can be said about a deployment besides its name and model.
 
+    ``image`` is the reference of one that is in a registry; by default it is built from the model.
     ``variant`` names the one fleet that the plain instance settings are about; ``variants`` describes several.
     ``model_in`` is where the model travels: in an archive beside the image, or baked into it.
     """
 
     mode: Mode = "declare"
+    image: str | None = None
     variant: str = PRIMARY
     instance_type: str | None = None
     instance_count: int | None = None
@@ -82,10 +85,23 @@ class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     wait: bool = True
     timeout_s: float = 3600.0
 
-    @property
-    def platform(self) -> str:
-        """The platform that the instance type wants an image for."""
-        return "linux/arm64" if self.instance_type and _ARM.match(self.instance_type) else "linux/amd64"
+    def of_variant(self, name: str) -> VariantOptions:
+        """The variant's own settings over the plain ones, which hold for every variant that does not say otherwise."""
+        own = self.variants.get(name, VariantOptions())
+        fields = [field for field in VariantOptions.__struct_fields__ if field != "model"]
+        given = {field: getattr(own, field) for field in fields}
+        plain = {field: getattr(self, field) for field in fields}
+        if own.instance_type or own.instance_count:
+            plain["serverless"] = None
+        if own.serverless:
+            plain |= {"instance_type": None, "instance_count": None}
+        settled = {field: plain[field] if value is None else value for field, value in given.items()}
+        return VariantOptions(model=own.model, **settled)
+
+
+def platform_of(instance_type: str | None) -> str:
+    """The platform that the instance type wants an image for."""
+    return "linux/arm64" if instance_type and _ARM.match(instance_type) else "linux/amd64"
 
     @property
     def gpu(self) -> bool:
@@ -135,11 +151,11 @@ def build_request(
 
 def _variants(options: DeployOptions, packages: dict[str, Package]) -> tuple[VariantRequest, ...]:
     if not options.variants:
-        return (_variant(options.variant, options, None),)
-    return tuple(_variant(name, one, packages.get(name)) for name, one in options.variants.items())
+        return (_variant(options.variant, options.of_variant(""), packages.get(options.variant)),)
+    return tuple(_variant(name, options.of_variant(name), packages.get(name)) for name in options.variants)
 
 
-def _variant(name: str, one: DeployOptions | VariantOptions, package: Package | None) -> VariantRequest:
+def _variant(name: str, one: VariantOptions, package: Package | None) -> VariantRequest:
     return VariantRequest(
         name=name,
         package=package,

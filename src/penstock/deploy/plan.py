@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.deploy.config import archive_url, config_body, model_body, settled_variants
+from penstock.deploy.config import archive_url, config_body, existing_variants, model_body, settled_variants
 from penstock.deploy.endpoint import BROKEN, endpoint_steps, stale_steps
 from penstock.deploy.observe import Observed, packages
 from penstock.deploy.prices import sum_cost
@@ -91,21 +91,41 @@ def _tags(request: DeployRequest, observed: Observed) -> dict[str, str]:
     own = {
         DEPLOYMENT_TAG: request.name,
         OWNER_TAG: before.get(OWNER_TAG, observed.caller),
-        MODEL_TAG: request.package.model_uri,
-        VERSION_TAG: request.package.model_version,
-        PRODUCTION_TAG: "true" if request.production else "",
+        **_model_tags(request, observed),
+        PRODUCTION_TAG: _production(request, before),
         EXPIRES_TAG: _expiry(request, before),
     }
-    return {**before, **request.tags, **{key: value[:256] for key, value in own.items() if value}}
+    return {**before, **request.tags, **{key: value[:256] for key, value in own.items() if value or key in before}}
+
+
+def _model_tags(request: DeployRequest, observed: Observed) -> dict[str, str]:
+    """Which model the endpoint serves; by variant for those that serve another than the rest, or are all that moves."""
+    wanted = settled_variants(request, observed)
+    kept = set() if request.mode == "replace" else existing_variants(observed) - {variant.name for variant in wanted}
+    tags = {} if kept else {MODEL_TAG: request.package.model_uri, VERSION_TAG: request.package.model_version}
+    for variant in wanted:
+        package = variant.package or request.package
+        if kept or variant.package is not None or f"{MODEL_TAG}/{variant.name}" in observed.endpoint_tags:
+            tags[f"{MODEL_TAG}/{variant.name}"] = package.model_uri
+            tags[f"{VERSION_TAG}/{variant.name}"] = package.model_version
+    return tags
+
+
+def _production(request: DeployRequest, before: dict[str, str]) -> str:
+    """As asked for, else as it was; asking for an expiry says that it is not for production."""
+    if request.production:
+        return "true"
+    return "" if request.expires_at_ms is not None else before.get(PRODUCTION_TAG, "")
 
 
 def _expiry(request: DeployRequest, before: dict[str, str]) -> str:
     """The time after which ``expire`` may delete it: as asked, else as it was, else the default; '' for never."""
     if request.expires_at_ms is not None:
         return str(request.expires_at_ms)
-    if EXPIRES_TAG in before or request.production or request.default_expires_at_ms is None:
-        return before.get(EXPIRES_TAG, "")
-    return str(request.default_expires_at_ms)
+    if _production(request, before):
+        return ""
+    default = "" if request.default_expires_at_ms is None else str(request.default_expires_at_ms)
+    return before.get(EXPIRES_TAG, "") or default
 
 
 def _model(request: DeployRequest, variant: VariantRequest, observed: Observed) -> tuple[str, dict[str, Any]]:

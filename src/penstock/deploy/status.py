@@ -21,6 +21,8 @@ class VariantStatus(Struct, frozen=True, kw_only=True):
     instances: int = 0
     wanted_instances: int = 0
     weight: float = 1.0
+    model_uri: str = ""
+    model_version: str = ""
 
 
 class EndpointStatus(Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ def _status(
 ) -> EndpointStatus:
     live = {variant["VariantName"]: variant for variant in found.get("ProductionVariants", [])}
     variants = tuple(
-        _variant(wanted, live.get(wanted["VariantName"], {}), models.get(wanted.get("ModelName", ""), {}))
+        _variant(wanted, live.get(wanted["VariantName"], {}), models.get(wanted.get("ModelName", ""), {}), tags)
         for wanted in config.get("ProductionVariants", [])
     )
     return EndpointStatus(
@@ -94,8 +96,10 @@ def _status(
     )
 
 
-def _variant(wanted: dict[str, Any], live: dict[str, Any], model: dict[str, Any]) -> VariantStatus:
-    container = model.get("PrimaryContainer", {})
+def _variant(
+    wanted: dict[str, Any], live: dict[str, Any], model: dict[str, Any], tags: dict[str, str]
+) -> VariantStatus:
+    container, name = model.get("PrimaryContainer", {}), wanted["VariantName"]
     return VariantStatus(
         name=wanted["VariantName"],
         model_name=wanted.get("ModelName", ""),
@@ -105,6 +109,8 @@ def _variant(wanted: dict[str, Any], live: dict[str, Any], model: dict[str, Any]
         instances=live.get("CurrentInstanceCount", 0),
         wanted_instances=live.get("DesiredInstanceCount", wanted.get("InitialInstanceCount", 0)),
         weight=live.get("CurrentWeight", wanted.get("InitialVariantWeight", 1.0)),
+        model_uri=tags.get(f"{MODEL_TAG}/{name}", tags.get(MODEL_TAG, "")),
+        model_version=tags.get(f"{VERSION_TAG}/{name}", tags.get(VERSION_TAG, "")),
     )
 
 

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from penstock.ground.clock import Clock
 from penstock.rehearsal.fleet.fleet import Fleet
 from penstock.rehearsal.fleet.instance import Instance
@@ -248,7 +250,10 @@ class Driver:
         return endpoint
 
     def _put(self, endpoint: Endpoint) -> None:
-        self._journal.put(KIND, endpoint)
+        """Writes the record, with the tags that were added while it was on its way."""
+        with self._journal.transaction():
+            current = self._journal.find(KIND, endpoint.region, endpoint.name, Endpoint)
+            self._journal.put(KIND, replace(endpoint, tags=current.tags) if current else endpoint)
 
 
 async def _ping(instance: Instance) -> None:
