@@ -85,6 +85,12 @@ class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     wait: bool = True
     timeout_s: float = 3600.0
 
+    @property
+    def gpu(self) -> bool:
+        """Whether an instance type is one with NVIDIA's GPUs (families g and p), so that CUDA is of use."""
+        asked = [self.instance_type, *(variant.instance_type for variant in self.variants.values())]
+        return any(_GPU.match(each) for each in asked if each)
+
     def of_variant(self, name: str) -> VariantOptions:
         """The variant's own settings over the plain ones, which hold for every variant that does not say otherwise."""
         own = self.variants.get(name, VariantOptions())
@@ -102,12 +108,6 @@ class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def platform_of(instance_type: str | None) -> str:
     """The platform that the instance type wants an image for."""
     return "linux/arm64" if instance_type and _ARM.match(instance_type) else "linux/amd64"
-
-    @property
-    def gpu(self) -> bool:
-        """Whether an instance type is one with NVIDIA's GPUs (families g and p), so that CUDA is of use."""
-        asked = [self.instance_type, *(variant.instance_type for variant in self.variants.values())]
-        return any(_GPU.match(each) for each in asked if each)
 
 
 def read_options(table: dict[str, Any]) -> DeployOptions:
