@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from penstock.ground.errors import ModelFailed, PenstockError
-from penstock.models.columns import NdArray, array_of_rows, checked_array, common_dtype
+from penstock.models.columns import NdArray, array_of_rows, checked_array, common_dtype, values_by_column
 from penstock.models.document import PYTHON_FUNCTION
 from penstock.models.flavors.protocol import Predictor
 from penstock.models.flavors.table import flavor_of_folder, get_flavor
 from penstock.models.folder import ModelFolder, read_model_folder
 from penstock.models.frames import checked_frame, frame_of_rows
 from penstock.models.optimize.attach import with_compiled
+from penstock.models.optimize.column_predictor import ColumnsPredictor
 from penstock.models.optimize.predictor import OriginalNeeded
 from penstock.models.parameters import checked_params
 from penstock.models.schema import Schema
@@ -63,7 +64,19 @@ class LoadedModel:
             return self._answer(checked_tensors(inputs, rows), params)
         if inputs is not None and self.array_dtype is not None and _all_sent(inputs, names):
             return self._answer(array_of_rows(inputs, rows, names), params)
-        return self._answer(frame_of_rows(inputs, rows, names), params)
+        answer = None if params else self._answer_columns(rows, names)
+        return self._answer(frame_of_rows(inputs, rows, names), params) if answer is None else answer
+
+    def _answer_columns(self, rows: Sequence[Any], names: Sequence[Any] | None) -> Any:
+        """The compiled form's answer to rows of a model of columns, without a frame; None: it takes one."""
+        inputs, predictor = self.inputs, self.predictor
+        if not isinstance(predictor, ColumnsPredictor) or inputs is None or len(rows) > predictor.verdict.max_rows:
+            return None
+        columns = dict(zip(inputs.names, values_by_column(inputs, rows, names), strict=True))
+        if any(columns[name] is None for name in predictor.verdict.columns):
+            return None
+        used = {name: columns[name] for name in predictor.verdict.columns}
+        return _asked(lambda: predictor.answer_columns(used))
 
     def predict_array(self, array: NdArray) -> Any:
         """The answer to an array that is already right: ``array_dtype``, columns in order. Nothing is checked."""
@@ -82,12 +95,17 @@ class LoadedModel:
     def _answer(self, data: Any, params: Mapping[str, Any] | None) -> Any:
         schema = self.signature.params if self.signature else None
         checked = checked_params(schema, params) if params or schema else None
-        try:
-            return self.predictor.predict(data, checked)
-        except (PenstockError, OriginalNeeded):
-            raise
-        except Exception as error:
-            raise ModelFailed(f"The model raised {type(error).__name__}: {error}") from error
+        return _asked(lambda: self.predictor.predict(data, checked))
+
+
+def _asked(predict: Callable[[], Any]) -> Any:
+    """The model's answer; what it raises of its own becomes ModelFailed."""
+    try:
+        return predict()
+    except (PenstockError, OriginalNeeded):
+        raise
+    except Exception as error:
+        raise ModelFailed(f"The model raised {type(error).__name__}: {error}") from error
 
 
 def _all_sent(schema: Schema, names: Sequence[Any] | None) -> bool:

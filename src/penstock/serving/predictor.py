@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.ground.errors import InvalidInput, ModelFailed
 from penstock.models.load import LoadedModel
+from penstock.models.optimize.column_predictor import ColumnsPredictor
 from penstock.models.optimize.predictor import OptimizedPredictor, Original
 from penstock.models.schema import DataType
 from penstock.serving.payload import Payload
@@ -28,10 +29,11 @@ class Predictor:
         all_double = bool(columns) and all(column.type is DataType.DOUBLE for column in columns)
         self._width = len(columns) if all_double and model.array_dtype == np.float64 else 0
         predictor = model.predictor
-        self._verdict = predictor.verdict if isinstance(predictor, OptimizedPredictor) else None
+        both = predictor if isinstance(predictor, OptimizedPredictor | ColumnsPredictor) else None
+        self._verdict = both.verdict if both is not None else None
         self.most_rows_together = self._verdict.max_rows if self._verdict is not None else MANY
         """The most rows of several requests that are still answered by the form that answers each alone."""
-        original = predictor.original if isinstance(predictor, OptimizedPredictor) else None
+        original = both.original if both is not None else None
         self._original = original if isinstance(original, Original) else None
         if self._original is not None:
             self._original.patient = False  # the loop must not wait for a library's import

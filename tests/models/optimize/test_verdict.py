@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penstock.ground.errors import ModelFolderInvalid
-from penstock.models.optimize.prove import compare, prove
+from penstock.models.optimize.prove import Probes, compare, prove
 from penstock.models.optimize.verdict import BatchSpeed, Verdict, largest_batch
 
 
@@ -47,9 +47,9 @@ def test_a_compiled_form_that_errs_only_at_one_edge_is_caught() -> None:
     def almost(rows: np.ndarray) -> np.ndarray:
         return (rows[:, 0] >= 0).astype(np.int64)
 
-    rows = np.array([[1.0], [2.0]])
-    assert prove(original, original, None, rows).reason is None
-    assert "labels differ" in str(prove(original, almost, None, rows).reason)
+    rows = Probes(np.array([[1.0], [2.0], [0.0]]))
+    assert prove(original, original, rows).reason is None
+    assert "labels differ" in str(prove(original, almost, rows).reason)
 
 
 def test_one_that_answers_where_the_original_refuses_is_kept_from_such_rows() -> None:
@@ -58,5 +58,6 @@ def test_one_that_answers_where_the_original_refuses_is_kept_from_such_rows() ->
             raise ValueError("NaN")
         return rows[:, 0]
 
-    proof = prove(careful, lambda rows: rows[:, 0], None, np.array([[1.0], [2.0]]))
+    probes = Probes(np.array([[1.0], [2.0]]), np.array([[np.nan]]))
+    proof = prove(careful, lambda rows: rows[:, 0], probes)
     assert (proof.reason, proof.finite_only) == (None, True)

@@ -15,6 +15,7 @@ from penstock.models.document import PYTHON_FUNCTION
 from penstock.models.flavors.protocol import Predictor
 from penstock.models.flavors.table import get_flavor
 from penstock.models.folder import ModelFolder, read_model_folder
+from penstock.models.optimize.column_predictor import ColumnsPredictor
 from penstock.models.optimize.predictor import CompiledAnswer, OptimizedPredictor, Original
 from penstock.models.optimize.verdict import DIRECTORY, FIELD, Verdict
 from penstock.models.trust import DATA_ONLY
@@ -46,6 +47,9 @@ def with_compiled(folder: ModelFolder, load: Callable[[], Predictor]) -> Predict
     answer = _compiled_answer(folder, verdict)
     if answer is None:
         return load()
+    if verdict.columns:
+        known = {name: frozenset(values) for name, values in verdict.known.items()}
+        return ColumnsPredictor(Original(load), answer, verdict, known)
     if verdict.signature_sha256:
         return OptimizedPredictor(Original(load), answer, verdict)
     loaded = load()  # verdicts of before did not say for which signature they are, so it has to tell by itself

@@ -12,6 +12,7 @@ from skl2onnx.common.shape_calculator import (
     calculate_linear_classifier_output_shapes,
     calculate_linear_regressor_output_shapes,
 )
+from sklearn.impute import SimpleImputer
 
 from penstock.ground.errors import NotImplementedHere
 from penstock.models.optimize.boosting import (
@@ -24,6 +25,7 @@ from penstock.models.optimize.boosting import (
 )
 from penstock.models.optimize.ensemble import DOMAIN, VERSION
 from penstock.models.optimize.forests import CLASSIFIERS, convert_forest
+from penstock.models.optimize.imputer import convert_imputer
 from penstock.models.optimize.lightgbm_trees import convert_lightgbm
 from penstock.models.optimize.parts import parts
 
@@ -35,6 +37,7 @@ CONVERTERS: dict[type[Any], Any] = {
     **dict.fromkeys(STAGES, convert_stages),
     **dict.fromkeys(FORESTS, convert_regressing_forest),
 }
+_SHAPED_BY_SKL2ONNX = {SimpleImputer: convert_imputer}
 
 
 class Form(NamedTuple):
@@ -57,25 +60,33 @@ def forms_of(estimator: Any, method: str) -> tuple[Form, ...]:
     return tuple(form for form in FORMS if labels or not form.raw_scores)
 
 
-def to_onnx(estimator: Any, method: str, form: Form, *, n_columns: int) -> Any:
-    """The graph of ``estimator``: one input of shape (n_rows, n_columns), and the one output that ``method`` gives.
+def one_input(form: Form, n_columns: int) -> list[tuple[str, Any]]:
+    """The inputs of a graph that takes one array of shape (n_rows, n_columns)."""
+    number = DoubleTensorType if form.precision == "double" else FloatTensorType
+    return [("input", number([None, n_columns]))]
+
+
+def to_onnx(estimator: Any, method: str, form: Form, inputs: list[tuple[str, Any]]) -> Any:
+    """The graph of ``estimator`` that takes these inputs (skl2onnx's types) and gives the one output of ``method``.
 
     Raises NotImplementedHere naming what cannot be converted.
     """
     estimator = _prepared(estimator)
     _register_boosters(estimator)
-    number = DoubleTensorType if form.precision == "double" else FloatTensorType
     classifier = hasattr(estimator, "classes_")
+    last = _last(estimator)
+    if form.raw_scores and type(last).__module__.startswith(("lightgbm", "xgboost")):
+        raise NotImplementedHere("Its labels come from its probabilities.")
     options = {"zipmap": False, **({"raw_scores": True} if form.raw_scores else {})}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of deprecations between the converters and the libraries
             graph = convert_sklearn(
                 estimator,
-                initial_types=[("input", number([None, n_columns]))],
-                options={id(_last(estimator)): options} if classifier else None,
+                initial_types=inputs,
+                options={id(last): options} if classifier else None,
                 target_opset=OPSETS,
-                custom_conversion_functions=CONVERTERS,
+                custom_conversion_functions={**CONVERTERS, **_SHAPED_BY_SKL2ONNX},
                 custom_shape_calculators={kind: _shapes_of(kind) for kind in CONVERTERS},
             )
     except Exception as error:  # converters of many libraries raise whatever they meet

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from onnx import TensorProto
+from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
@@ -30,7 +31,11 @@ def convert_forest(scope: Any, operator: Any, container: Any) -> None:
     attributes = {"n_targets": len(forest.classes_), "aggregate_function": "SUM", **_ensemble(trees)}
     container.add_node("TreeEnsembleRegressor", rows, votes, op_domain=_DOMAIN, op_version=1, **attributes)
     container.add_initializer(count, TensorProto.FLOAT, [1], [float(len(trees))])
-    container.add_node("Div", [votes, count], probabilities, op_version=14)
+    shares = scope.get_unique_variable_name("shares")
+    container.add_node("Div", [votes, count], shares, op_version=14)
+    double = isinstance(operator.outputs[1].type, DoubleTensorType)
+    to = TensorProto.DOUBLE if double else TensorProto.FLOAT
+    container.add_node("Cast", shares, probabilities, to=to, op_version=13)
     container.add_node("ArgMax", votes, place, axis=1, keepdims=0, op_version=13)
     classes = scope.get_unique_variable_name("classes")
     text = forest.classes_.dtype.kind not in "biuf"

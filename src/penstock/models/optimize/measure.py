@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from penstock.models.columns import NdArray
 from penstock.models.optimize.verdict import BatchSpeed
 
 SIZES = (1, 16, 64, 128, 256, 1000)
@@ -18,12 +15,15 @@ ROUND_SECONDS = 0.01
 
 
 def measure(
-    original: Callable[[NdArray], Any], compiled: Callable[[NdArray], Any], rows: NdArray
+    original: Callable[[Any], Any], compiled: Callable[[Any], Any], batch_of: Callable[[int], Any]
 ) -> tuple[BatchSpeed, ...]:
-    """The median time of each form at each size; the forms take turns, so that a busy moment hits both."""
+    """The median time of each form at each size; the forms take turns, so that a busy moment hits both.
+
+    ``batch_of`` gives an input of that many rows.
+    """
     found = []
     for size in SIZES:
-        batch = rows[np.arange(size) % len(rows)]
+        batch = batch_of(size)
         times: tuple[list[float], list[float]] = ([], [])
         for answer in (original, compiled):
             answer(batch)  # first calls allocate
@@ -35,7 +35,7 @@ def measure(
     return tuple(found)
 
 
-def _call_us(answer: Callable[[NdArray], Any], batch: NdArray) -> float:
+def _call_us(answer: Callable[[Any], Any], batch: Any) -> float:
     """Microseconds of one call: the mean over about ROUND_SECONDS of calls, one call at least."""
     calls, begun = 0, time.perf_counter()
     while (taken := time.perf_counter() - begun) < ROUND_SECONDS or not calls:

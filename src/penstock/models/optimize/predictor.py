@@ -37,7 +37,7 @@ class Original:
     Where ``patient`` is made False, ``predict`` raises OriginalNeeded instead of loading; ``load`` always loads.
     """
 
-    takes_arrays = True  # nothing else is compiled
+    takes_arrays = True  # where its compiled form takes columns, nobody asks
 
     def __init__(self, load: Callable[[], Predictor]) -> None:
         self._load = load

@@ -10,43 +10,60 @@ import numpy as np
 from msgspec import Struct
 
 from penstock.models.columns import NdArray
-from penstock.models.optimize.probes import LIMIT, finite_probes, missing_probes
 
 # Relative to the answer, and absolutely to the largest answer: float32 arithmetic's own grain, some steps wide.
 TOLERANCE = 1e-5
-Answer = Callable[[NdArray], Any]
+Answer = Callable[[Any], Any]
+
+
+class Probes(Struct, frozen=True):
+    """Rows to compare on: usual ones with the finite extremes, and (None: there are none) with missing values and with
+    text that training never saw."""
+
+    usual: Any
+    missing: Any = None
+    unseen: Any = None
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """``reason`` says why it does not hold; None: it holds. ``finite_only``: rows with NaN go to the original."""
+    """``reason`` says why it does not hold; None: it holds.
+
+    ``finite_only``: rows with NaN go to the original. ``known_only``: so do those with text that training never saw.
+    """
 
     reason: str | None
     rows_compared: int
     largest_difference: float = 0.0
     finite_only: bool = True
+    known_only: bool = True
 
 
-def prove(original: Answer, compiled: Answer, estimator: Any, rows: NdArray) -> Proof:
+def prove(original: Answer, compiled: Answer, probes: Probes) -> Proof:
     """The proof that ``compiled`` may stand in for ``original`` on rows like these, on samples, and at the edges."""
-    probes = finite_probes(estimator, rows)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # extremes overflow in both forms; here only the answers count
-        expected = _answers(original, probes)
+        expected = _answers(original, probes.usual)
         if expected is None:
             return Proof(reason="The original does not answer sampled rows.", rows_compared=0)
-        given = _answers(compiled, probes)
+        given = _answers(compiled, probes.usual)
         reason, difference = compare(expected, given)
-        finite_only = reason is not None or not _agree_on_missing(original, compiled, estimator, rows)
-    return Proof(reason=reason, rows_compared=len(probes), largest_difference=difference, finite_only=finite_only)
+        return Proof(
+            reason=reason,
+            rows_compared=len(probes.usual),
+            largest_difference=difference,
+            finite_only=reason is not None or not _agree(original, compiled, probes.missing),
+            known_only=reason is not None or not _agree(original, compiled, probes.unseen),
+        )
 
 
-def _agree_on_missing(original: Answer, compiled: Answer, estimator: Any, rows: NdArray) -> bool:
-    probes = missing_probes(estimator, rows)
-    expected, given = _answers(original, probes), _answers(compiled, probes)
+def _agree(original: Answer, compiled: Answer, rows: Any) -> bool:
+    if rows is None:
+        return False
+    expected, given = _answers(original, rows), _answers(compiled, rows)
     return expected is not None and given is not None and compare(expected, given)[0] is None
 
 
-def _answers(answer: Answer, rows: NdArray) -> Any:
+def _answers(answer: Answer, rows: Any) -> Any:
     """The answers, or None when it refuses these rows."""
     try:
         return np.asarray(answer(rows))
@@ -69,6 +86,3 @@ def compare(expected: NdArray, given: NdArray | None) -> tuple[str | None, float
     largest = float(np.nanmax(difference, initial=0.0))
     wrong = int((~same).sum())
     return (f"{wrong} of {expected.size} numbers differ by up to {largest:.3g}." if wrong else None), largest
-
-
-__all__ = ["LIMIT", "TOLERANCE", "Proof", "compare", "prove"]

@@ -33,8 +33,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``accepted`` only if every one of ``rows_compared`` answers agreed: labels identical, numbers within ``tolerance``
     (relative, and absolute against the largest answer). ``largest_difference`` is what was seen. ``finite_only`` says
     that rows with NaN, infinity or beyond ``limit`` go to the original. ``max_rows`` is the largest batch that the
-    compiled form answers (0: none is worth it). ``answer_dtype`` and ``answer_axes`` are the original answer's. The
-    digests tie the verdict to the files and the signature it was made from.
+    compiled form answers (0: none is worth it). ``columns`` are those that the compiled form takes one by one (none: it
+    takes one array of all), and ``known`` the categories, by column, beyond which a row goes to the original.
+    ``answer_dtype`` and ``answer_axes`` are the original answer's. The digests tie the verdict to the files and the
+    signature it was made from.
     """
 
     accepted: bool
@@ -47,6 +49,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     limit: float = 0.0
     max_rows: int = 0
     speed: tuple[BatchSpeed, ...] = ()
+    columns: tuple[str, ...] = ()
+    known: dict[str, tuple[str, ...]] = {}
     answer_dtype: str = ""
     answer_axes: int = 1
     original_sha256: str = ""
