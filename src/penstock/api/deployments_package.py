@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from penstock.api.deployments_model import ModelSource, open_model
+from penstock.api.registry_login import open_registry
 from penstock.deploy.archive import write_archive
 from penstock.deploy.kinds import Materials
 from penstock.deploy.options import DeployOptions, platform_of
@@ -144,6 +145,9 @@ def _build(
         apt_sources=settings.apt_sources,
         gpu=options.gpu,
     )
-    built = build_image(model.folder, options=how, cache_dir=settings.cache_dir, progress=progress)
+    with open_registry(settings) as registry:
+        built = build_image(
+            model.folder, options=how, cache_dir=settings.cache_dir, registry=registry, progress=progress
+        )
     keep_lock(model.folder.path, built.lock)
     return built

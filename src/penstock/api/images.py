@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.api.registry_login import RegistryLogins
+from penstock.api.registry_login import RegistryLogins, open_registry
 from penstock.ground.errors import NotFound
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
@@ -15,7 +15,6 @@ from penstock.images.difference import ImageDifference, compare_images
 from penstock.images.inspect import ImageView, build_view
 from penstock.images.places import find_image_files
 from penstock.images.store import ImageStore, StoredImage
-from penstock.oci.client import RegistryClient
 from penstock.oci.image import Image
 from penstock.oci.reference import Reference
 from penstock.oci.types import Format, Platform
@@ -42,15 +41,15 @@ def push(
     those of ``docker login``. SageMaker takes the ``format`` "docker" only.
     """
     known = settings or load_settings()
-    store, logins = ImageStore(known.cache_dir), RegistryLogins(known)
-    with store.using(), RegistryClient(auth=logins) as client:
+    store = ImageStore(known.cache_dir)
+    with store.using(), open_registry(known) as client:
         found = image if isinstance(image, Image) else find_image(image, store)
         if found is None:
             raise NotFound(f"No image {image!r} is kept here.", fix="Build it, or see `penstock images ls`.")
         try:
             return client.push(found, reference, format=format, progress=progress)
         except NotFound:
-            if not logins.make_repository(Reference.parse(reference)):
+            if not RegistryLogins(known).make_repository(Reference.parse(reference)):
                 raise
         return client.push(found, reference, format=format, progress=progress)
 
@@ -61,7 +60,7 @@ def pull(
     """The image at ``reference``, kept here under that name, every digest verified."""
     known = settings or load_settings()
     store = ImageStore(known.cache_dir)
-    with store.using(), RegistryClient(auth=RegistryLogins(known)) as client:
+    with store.using(), open_registry(known) as client:
         image = client.pull(reference, cache=store.blobs, platform=Platform.parse(platform), progress=progress)
         return store.keep(image, names=(reference,))
 
@@ -122,5 +121,5 @@ def _image(name: str, known: Settings, store: ImageStore, progress: Progress) ->
     found = find_image(name, store)
     if found is not None:
         return found
-    with RegistryClient(auth=RegistryLogins(known)) as client:
+    with open_registry(known) as client:
         return client.pull(name, cache=store.blobs, progress=progress)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.api.registry_login import open_registry
 from penstock.api.resolve import resolve_model
 from penstock.ground.files import write_atomically
 from penstock.ground.progress import SILENT, Progress
@@ -53,8 +54,8 @@ def build(
     how = options or BuildOptions(base=known.base_image, apt_sources=known.apt_sources)
     folder = read_model_folder(resolve_model(str(model)))
     store = ImageStore(known.cache_dir)
-    with store.using():
-        built = build_image(folder, options=how, cache_dir=known.cache_dir, progress=progress)
+    with store.using(), open_registry(known) as registry:
+        built = build_image(folder, options=how, cache_dir=known.cache_dir, registry=registry, progress=progress)
         wanted = built.lock.requirements
         store.keep(built.image, names=names, target=built.target, requirements=wanted, base_name=how.base)
         if save_to is not None:

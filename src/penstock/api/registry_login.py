@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from penstock.ground.errors import PenstockError
-from penstock.ground.settings import Settings
+from penstock.ground.settings import Settings, read_mirrors
 from penstock.oci.auth import Credentials, DockerConfig
+from penstock.oci.client import RegistryClient
 from penstock.oci.reference import Reference
 
 # Source: "Amazon ECR private registries": the name for IPv4, the one for both kinds of address, and FIPS.
@@ -17,6 +18,13 @@ _ECR = re.compile(
     r"\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.(?:aws|amazonwebservices\.com\.cn))"
 )
 _AWS = "penstock.deploy.ecr"  # brings boto3: imported when a registry of AWS is asked, not when any is
+
+
+def open_registry(settings: Settings) -> RegistryClient:
+    """A client of any registry, with these settings' logins and mirrors; a mirror gets what ``docker login`` left."""
+    return RegistryClient(
+        auth=RegistryLogins(settings), mirrors=read_mirrors(settings.registry_mirrors), mirror_auth=DockerConfig()
+    )
 
 
 class RegistryLogins:

@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     apt_sources: str | None
     base_image: str
     runner: str
+    registry_mirrors: str = ""
     origins: dict[str, str] = {}
 
 
@@ -74,6 +75,19 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def read_mirrors(text: str) -> dict[str, tuple[str, ...]]:
+    """("docker.io=a.example:5000,b.example ghcr.io=c.example") as lists of hosts by registry. Raises ValueError."""
+    pairs = [word.partition("=") for word in text.split()]
+    if any(not registry or not hosts for registry, _, hosts in pairs):
+        raise ValueError
+    return {registry: tuple(host for host in hosts.split(",") if host) for registry, _, hosts in pairs}
+
+
+def _mirrors(text: str) -> str:
+    read_mirrors(text)
+    return text
+
+
 RUNNERS = ("auto", "podman", "unshare", "bwrap", "process")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -96,6 +110,8 @@ SETTINGS: tuple[Setting, ...] = (
             "What images are built on."),
     Setting("runner", _one_of(*RUNNERS), f"one of {', '.join(RUNNERS)}", ("PENSTOCK_RUNNER",), lambda _: "auto",
             "How the plane isolates containers; 'auto' takes the best that a probe found working."),
+    Setting("registry_mirrors", _mirrors, "REGISTRY=HOST,HOST ... with spaces between", ("PENSTOCK_REGISTRY_MIRRORS",),
+            lambda _: "", "Hosts to pull a registry's images from first, e.g. docker.io=mirror.example:5000."),
 )  # fmt: skip
 
 

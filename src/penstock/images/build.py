@@ -25,6 +25,7 @@ from penstock.images.wheels.lock import Lock
 from penstock.images.wheels.place import VENV
 from penstock.models.folder import ModelFolder
 from penstock.oci.cache import BlobCache
+from penstock.oci.client import RegistryClient
 from penstock.oci.image import Image
 from penstock.oci.layer import LayerBlob, LayerEntry, write_layer
 from penstock.oci.types import RuntimeConfig
@@ -60,9 +61,16 @@ class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_image(
-    folder: ModelFolder, *, options: BuildOptions | None = None, cache_dir: Path, progress: Progress = SILENT
+    folder: ModelFolder,
+    *,
+    options: BuildOptions | None = None,
+    cache_dir: Path,
+    registry: RegistryClient | None = None,
+    progress: Progress = SILENT,
 ) -> BuiltImage:
     """The image that serves the model in ``folder``; what the cache holds of it is not made again.
+
+    ``registry`` pulls the base, if it is a registry's; by default with what ``docker login`` left.
 
     Raises EnvironmentMismatch when the Python or a requirement cannot be met, Unavailable without a network,
     IntegrityError for bytes that are not the promised ones, StorageFailed for a full disk.
@@ -78,7 +86,7 @@ def build_image(
     paths = fetch(lock, cache_dir=cache_dir, progress=progress)
     base = ensure_base(
         how.base, target, apt_sources=how.apt_sources, cache_dir=cache_dir, blobs=blobs, refresh=how.refresh,
-        progress=progress,
+        registry=registry, progress=progress,
     )  # fmt: skip
     packages = ensure_wheel_layers(lock, paths, interpreter=base.interpreter, blobs=blobs, progress=progress)
     with progress.phase("Add program and model"):

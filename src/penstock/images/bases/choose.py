@@ -13,6 +13,7 @@ from penstock.images.bases.registry import base_of, ensure_registry_base
 from penstock.images.places import find_image_files
 from penstock.images.target import Target
 from penstock.oci.cache import BlobCache
+from penstock.oci.client import RegistryClient
 
 
 def ensure_base(
@@ -23,6 +24,7 @@ def ensure_base(
     cache_dir: Path,
     blobs: BlobCache,
     refresh: bool = False,
+    registry: RegistryClient | None = None,
     progress: Progress = SILENT,
 ) -> Base:
     """The base called ``name``: "auto", "debian", a layout, an archive or a reference.
@@ -38,7 +40,9 @@ def ensure_base(
     filed = find_image_files(chosen, blobs=blobs, platform=target.platform)
     if filed is not None:
         return base_of(filed, target, chosen)
-    return ensure_registry_base(chosen, target, cache_dir=cache_dir, blobs=blobs, refresh=refresh, progress=progress)
+    return ensure_registry_base(
+        chosen, target, cache_dir=cache_dir, blobs=blobs, refresh=refresh, client=registry, progress=progress
+    )
 
 
 def choose_base(name: str, target: Target, *, apt_sources: str | None) -> str:
