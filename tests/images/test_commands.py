@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from images.places import SmallWorld
+from penstock import MlflowClient
 from penstock.cli.main import penstock
 from penstock.oci.layout import read_layout
 
@@ -20,8 +21,9 @@ def run(small_world: SmallWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PENSTOCK_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PENSTOCK_APT_SOURCES", small_world.apt_sources)
 
-    def call(*arguments: object, code: int = 0) -> Result:
-        result = CliRunner().invoke(penstock, [str(each) for each in arguments], catch_exceptions=False)
+    def call(*arguments: object, code: int = 0, env: dict[str, str] | None = None) -> Result:
+        given = [str(each) for each in arguments]
+        result = CliRunner().invoke(penstock, given, env=env, catch_exceptions=False)
         assert result.exit_code == code, result.output
         return result
 
@@ -55,6 +57,18 @@ def test_build_look_compare_save_and_prune(run: Callable[..., Result], small_wor
     assert pruned["freed_bytes"] > 0
     assert json.loads(run("images", "prune", "--all", "--json").stdout)["freed_bytes"] > 0
     assert json.loads(run("images", "ls", "--json").stdout) == []
+
+
+def test_a_registered_version_is_on_the_label(run: Callable[..., Result], small_world: SmallWorld, tmp_path: Path):
+    model = small_world.model(tmp_path / "model").path
+    tracking = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'runs.db'}")
+    tracking.create_registered_model("iris")
+    tracking.create_model_version("iris", source=str(model))
+    with_name = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'runs.db'}"}
+    built = json.loads(run("build", "models:/iris/1", "--json", env=with_name).stdout)
+    assert built["labels"]["penstock.model.version"] == "iris/1"
+    assert built["labels"]["penstock.model.run_id"] == "a" * 32
+    assert "penstock.model.version" not in json.loads(run("build", model, "--json").stdout)["labels"]
 
 
 def test_what_cannot_be_done_says_the_fix(run: Callable[..., Result], small_world: SmallWorld, tmp_path: Path):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.api.registry_login import open_registry
-from penstock.api.resolve import resolve_model
+from penstock.api.resolve import find_model, resolve_model
 from penstock.ground.files import write_atomically
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
@@ -52,6 +53,9 @@ def build(
     """
     known = settings or load_settings()
     how = options or BuildOptions(base=known.base_image, apt_sources=known.apt_sources)
+    found = find_model(str(model))
+    if found.version is not None and not how.version:
+        how = replace(how, version=f"{found.name}/{found.version}")
     folder = read_model_folder(resolve_model(str(model)))
     store = ImageStore(known.cache_dir)
     with store.using(), open_registry(known) as registry:

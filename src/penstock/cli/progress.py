@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from rich.text import Text
 from penstock.ground.progress import Phase
 
 _MEGABYTE = 1_000_000
+_BAR_CELLS = 24
 
 
 def seconds(elapsed: float) -> str:
@@ -43,18 +45,23 @@ class _Watched:
         self.title = title
         self.text = ""
         self.amount = ""
+        self.bar: ProgressBar | None = None
         self.started = time.monotonic()
         self.spinner = Spinner("dots", style="cyan")
 
     def detail(self, text: str) -> None:
         self.text = text
         self.amount = ""
+        self.bar = None
 
     def advance(self, done_bytes: int, total_bytes: int | None = None) -> None:
         done = done_bytes / _MEGABYTE
         rate = done / max(time.monotonic() - self.started, 1e-3)
         of = f" of {total_bytes / _MEGABYTE:.1f}" if total_bytes is not None else ""
         self.amount = f"{done:.1f}{of} MB, {rate:.1f} MB/s"
+        if total_bytes:
+            self.bar = self.bar or ProgressBar(width=_BAR_CELLS)
+            self.bar.update(done_bytes, total_bytes)
 
     @property
     def elapsed(self) -> float:
@@ -66,7 +73,8 @@ class _Watched:
     def __rich__(self) -> Table:
         grid = Table.grid(padding=(0, 1))
         elapsed = Text(f"{seconds(self.elapsed):>6}", "cyan")
-        grid.add_row(self.spinner, elapsed, Text(f" {self.title}"), Text(self.shown(), "dim", overflow="ellipsis"))
+        shown = Text(self.shown(), "dim", overflow="ellipsis")
+        grid.add_row(self.spinner, elapsed, Text(f" {self.title}"), *([self.bar] if self.bar else []), shown)
         return grid
 
 

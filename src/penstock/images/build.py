@@ -35,7 +35,8 @@ _PROGRAM_LAYOUT = "program-1"  # goes up with every change to what the same prog
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to build. ``python`` None is the model's own; ``refresh`` asks package sources anew instead of what is kept;
-    ``lock`` is used instead of resolving; without ``with_model`` the image waits for a model under /opt/ml/model.
+    ``lock`` is used instead of resolving; ``version`` ("iris/3") is the registered one that the model is known as;
+    without ``with_model`` the image waits for a model under /opt/ml/model.
     """
 
     base: str = "auto"
@@ -46,6 +47,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     gpu: bool = False
     refresh: bool = False
     lock: Lock | None = None
+    version: str = ""
 
 
 class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,9 @@ def build_image(
         layers = [(group.note, layer) for group, layer in packages]
         layers += own_layers(base, lock, sbom, files if how.with_model else None, blobs)
         image = base.image.append([layer for _, layer in layers], notes=[note for note, _ in layers])
-        labels = image_labels(base, lock) | (model_labels(folder, files.digest) if how.with_model else {})
+        labels = image_labels(base, lock) | (
+            model_labels(folder, files.digest, version=how.version) if how.with_model else {}
+        )
         image = image.configured(runtime_config(base, labels))
     return BuiltImage(
         image=image, target=target, lock=lock, base=base, model_digest=files.digest, sbom=sbom, remarks=base.remarks

@@ -44,8 +44,8 @@ def read_model_files(folder: ModelFolder) -> ModelFiles:
     return ModelFiles(files, hashlib.sha256("".join(lines).encode()).hexdigest())
 
 
-def model_labels(folder: ModelFolder, digest: str) -> dict[str, str]:
-    """Labels of the model's identity: its run, its id, flavors, signature and digest."""
+def model_labels(folder: ModelFolder, digest: str, *, version: str = "") -> dict[str, str]:
+    """Labels of the model's identity: its run, its id, registered version, flavors, signature and digest."""
     document = folder.document
     signature = document.signature
     stated = {
@@ -53,6 +53,7 @@ def model_labels(folder: ModelFolder, digest: str) -> dict[str, str]:
         "penstock.model.flavors": ",".join(sorted(document.flavors)),
         "penstock.model.id": str(document.table.get("model_id") or ""),
         "penstock.model.run_id": str(document.table.get("run_id") or ""),
+        "penstock.model.version": version,
         "penstock.model.signature": "" if signature is None else json.dumps(signature.to_dict(), sort_keys=True),
     }
     return {name: value for name, value in stated.items() if value}
