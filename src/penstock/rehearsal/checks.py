@@ -50,6 +50,12 @@ class PlaneChecks:
             self._check_image(container, needed)
             self._check_data(container, call, multi_model=multi_model)
 
+    def check_container(self, container: dict[str, Any], call: Call) -> str:
+        """The digest of a container definition's image. Raises AwsError if image or model data will not do."""
+        self._check_image(container, ())
+        self._check_data(container, call, multi_model=False)
+        return self._stored(container["Image"]).digest
+
     def check_instance(self, image: str, instance_type: str) -> None:
         """Raises AwsError if the image is for another processor than the instance type has; AWS finds out at start."""
         stored = self._stored(image)

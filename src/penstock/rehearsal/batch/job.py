@@ -107,7 +107,7 @@ def _plan(hosting: Hosting, call: Call) -> FleetPlan:
         "InitialInstanceCount": resources["InstanceCount"],
     }  # fmt: skip
     config = {"EndpointConfigName": request["TransformJobName"], "ProductionVariants": [variant]}
-    return plan_fleet(config, {model.name: model.request})
+    return plan_fleet(config, {model.name: model.definition})
 
 
 def _check(request: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ def _check_variant(hosting: Hosting, call: Call, variant: dict[str, Any]) -> Non
         )
     model = get_model(hosting, call, name)
     check_variant_instances(variant, call.parameters)
-    containers = containers_of(model.request)
+    containers = containers_of(model.definition)
     if "ServerlessConfig" in variant and (len(containers) > 1 or containers[0].get("Mode") == "MultiModel"):
         raise invalid("A serverless variant takes a model of one container with one model.")
     for container in containers:

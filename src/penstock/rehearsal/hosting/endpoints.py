@@ -133,7 +133,7 @@ def _plan(hosting: Hosting, call: Call, config: EndpointConfig) -> FleetPlan:
     """What the config and its models ask for right now. Raises AwsError if a model has been deleted."""
     variants = config.request["ProductionVariants"] + config.request.get("ShadowProductionVariants", [])
     names = {variant["ModelName"] for variant in variants}
-    return plan_fleet(config.request, {name: get_model(hosting, call, name).request for name in names})
+    return plan_fleet(config.request, {name: get_model(hosting, call, name).definition for name in names})
 
 
 def _names(plan: FleetPlan) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from penstock.rehearsal.fleet.plan import containers_of
 from penstock.rehearsal.hosting.listing import list_page
+from penstock.rehearsal.hosting.packages import containers_of_package
 from penstock.rehearsal.hosting.service import Hosting
 from penstock.rehearsal.hosting.tags import tag_map
 from penstock.rehearsal.journal import Recorded
@@ -17,9 +18,21 @@ KIND = "model"
 
 
 class Model(Recorded, frozen=True, kw_only=True):
-    """``request`` is what CreateModel was given; DescribeModel shows it again."""
+    """``request`` is what CreateModel was given; DescribeModel shows it again.
+
+    ``resolved`` are the container definitions that its model packages stood for, if it names any.
+    """
 
     request: dict[str, Any]
+    resolved: list[dict[str, Any]] | None = None
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The request with its model packages' containers in their place: what is run."""
+        if self.resolved is None:
+            return self.request
+        kept = {name: value for name, value in self.request.items() if name not in ("PrimaryContainer", "Containers")}
+        return {**kept, "Containers": self.resolved}
 
 
 def create_model(hosting: Hosting, call: Call) -> dict[str, Any]:
@@ -28,11 +41,12 @@ def create_model(hosting: Hosting, call: Call) -> dict[str, Any]:
     if hosting.journal.find(KIND, call.region, request["ModelName"], Model):
         raise taken("model", arn)
     _check_containers(request)
-    hosting.checks.check_model(request, call)
     model = Model(
         name=request["ModelName"], region=call.region, arn=arn, created_ms=call.now_ms,
         tags=tag_map(request.get("Tags", [])), request={key: request[key] for key in request if key != "Tags"},
+        resolved=_resolved(hosting, call),
     )  # fmt: skip
+    hosting.checks.check_model(model.definition, call)
     if not hosting.journal.add(KIND, model):
         raise taken("model", arn)
     return {"ModelArn": arn}
@@ -82,8 +96,26 @@ def _check_containers(request: dict[str, Any]) -> None:
         raise invalid("ContainerHostname is required for each container that is to be invoked directly.")
     for container in containers:
         _check_multi_model(container, alone=len(containers) == 1)
+        if container.get("Image") and container.get("ModelPackageName"):
+            raise invalid("Only one of Image and ModelPackageName may be given for a container.")
         if not container.get("Image") and not container.get("ModelPackageName"):
             raise invalid("Either Image or ModelPackageName must be given for each container.")
+
+
+def _resolved(hosting: Hosting, call: Call) -> list[dict[str, Any]] | None:
+    """The containers with model packages' own in their place; None where no package is named."""
+    containers = containers_of(call.parameters)
+    if not any("ModelPackageName" in container for container in containers):
+        return None
+    resolved: list[dict[str, Any]] = []
+    for container in containers:
+        if "ModelPackageName" not in container:
+            resolved.append(container)
+            continue
+        for found in containers_of_package(hosting, call, container["ModelPackageName"]):
+            environment = {**found.get("Environment", {}), **container.get("Environment", {})}
+            resolved.append({**found, "Environment": environment})
+    return resolved
 
 
 def _check_multi_model(container: dict[str, Any], *, alone: bool) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from penstock.rehearsal.batch import job as transform
-from penstock.rehearsal.hosting import endpoint_config, endpoints, model, tags
+from penstock.rehearsal.hosting import endpoint_config, endpoints, model, package_groups, packages, tags
 from penstock.rehearsal.hosting.endpoint import Endpoint
 from penstock.rehearsal.hosting.service import Hosting, Operation
 from penstock.rehearsal.journal import Recorded
@@ -18,6 +18,8 @@ TAGGED: dict[str, type[Recorded]] = {
     endpoint_config.KIND: endpoint_config.EndpointConfig,
     endpoints.KIND: Endpoint,
     transform.KIND: transform.TransformJob,
+    package_groups.KIND: package_groups.PackageGroup,
+    packages.KIND: packages.ModelPackage,
 }
 
 OPERATIONS: dict[str, Operation] = {
@@ -39,6 +41,19 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeTransformJob": transform.describe_transform_job,
     "ListTransformJobs": transform.list_transform_jobs,
     "StopTransformJob": transform.stop_transform_job,
+    "CreateModelPackageGroup": package_groups.create_model_package_group,
+    "DescribeModelPackageGroup": package_groups.describe_model_package_group,
+    "ListModelPackageGroups": package_groups.list_model_package_groups,
+    "DeleteModelPackageGroup": packages.delete_model_package_group,
+    "PutModelPackageGroupPolicy": package_groups.put_policy,
+    "GetModelPackageGroupPolicy": package_groups.get_policy,
+    "DeleteModelPackageGroupPolicy": package_groups.delete_policy,
+    "CreateModelPackage": packages.create_model_package,
+    "DescribeModelPackage": packages.describe_model_package,
+    "BatchDescribeModelPackage": packages.batch_describe_model_package,
+    "ListModelPackages": packages.list_model_packages,
+    "UpdateModelPackage": packages.update_model_package,
+    "DeleteModelPackage": packages.delete_model_package,
     "AddTags": partial(tags.add_tags, kinds=TAGGED),
     "ListTags": partial(tags.list_tags, kinds=TAGGED),
     "DeleteTags": partial(tags.delete_tags, kinds=TAGGED),

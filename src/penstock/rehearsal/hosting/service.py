@@ -17,6 +17,9 @@ class Checks(Protocol):
     def check_model(self, request: dict[str, Any], call: Call) -> None:
         """Raises AwsError as SageMaker would for this model."""
 
+    def check_container(self, container: dict[str, Any], call: Call) -> str:
+        """The digest of a container definition's image. Raises AwsError if image or model data will not do."""
+
     def check_instance(self, image: str, instance_type: str) -> None:
         """Raises AwsError if the image cannot run on the instance type."""
 
