@@ -11,7 +11,7 @@ others) is over in less than 300 seconds. Every row gives the medians of interle
 ratio, and beside them the limit of this machine: the same transactions or query of the same database with no server
 around them, or an empty handler on the same HTTP server. Both servers keep their rows on the same disk, only one of
 them works at a time, and the client is the same for both. PostgreSQL is one of our own with its default settings;
-MLflow needs a driver for it (psycopg2), which --drivers may name the folder of.
+MLflow needs a driver for it (psycopg), which --drivers may name the folder of.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=1_000_000, help="of the growing run")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench-tracking")
     parser.add_argument("--out", type=Path, default=Path("bench-tracking.json"))
-    parser.add_argument("--drivers", default="", help="a folder with psycopg2 for MLflow")
+    parser.add_argument("--drivers", default="", help="a folder with psycopg for MLflow")
     parser.add_argument("--plot", type=Path, help="with report: draw the growing run there, as SVG")
     return parser.parse_args()
 

@@ -69,3 +69,13 @@ def test_a_tree_without_write_permission_goes_too(tmp_path: Path) -> None:
     remove_tree(tmp_path / "tree")
     remove_tree(tmp_path / "tree")
     assert not (tmp_path / "tree").exists()
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("é" * 127), b"x")
+    with pytest.raises(InvalidInput, match="too long"):
+        write_atomically(tmp_path / ("a" * 256), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["é" * 127]
+    for path in ("a" * 256, "é" * 128 + "/b", "a/" * 2100):
+        with pytest.raises(InvalidInput, match="too long"):
+            inside(tmp_path, path)

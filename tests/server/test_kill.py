@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,31 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, workers: int) ->
         assert step in points[key] if kind == "metric" else f"{key}/{step}" in params
     for key, metric in latest.items():
         assert metric == Metric(key=key, value=max(points[key]), timestamp_ms=max(points[key]), step=max(points[key]))
+
+
+def test_two_servers_that_start_at_once_share_one_new_file(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        servers = list(pool.map(lambda workers: Killable(tmp_path, workers), (1, 2)))
+    run_id = one_run(servers[0].port)
+    kept: list[tuple[str, str, int]] = []
+    load = [Load(server.port, run_id, f"w{place}", kept) for place, server in enumerate(servers * 2)]
+    for thread in load:
+        thread.start()
+    deadline = time.monotonic() + 20
+    while len(kept) < 40 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    for server in servers:
+        server.kill()
+    for thread in load:
+        thread.join()
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        run = store.tracking.get_run(run_id)
+        points = {(metric.key, point.step) for metric in run.data.metrics
+                  for point in store.tracking.metric_history(run_id, metric.key).items}  # fmt: skip
+        params = {param.key for param in run.data.params}
+    assert len(kept) >= 40
+    for kind, key, step in kept:
+        assert (key, step) in points if kind == "metric" else f"{key}/{step}" in params
 
 
 def test_a_terminated_server_answers_what_it_was_asked_and_ends_cleanly(tmp_path: Path) -> None:

@@ -17,14 +17,21 @@ from penstock.ground.errors import Conflict, InvalidInput, StorageFailed
 
 _STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 CHUNK_BYTES = 1 << 20
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 4095
 
 
 @contextmanager
 def storage_errors(path: Path | str) -> Iterator[None]:
-    """Turns a full, read-only or failing disk under ``path`` into StorageFailed, which says what to free or change."""
+    """Turns a full, read-only or failing disk under ``path`` into StorageFailed, which says what to free or change.
+
+    Raises InvalidInput for a name that is longer than the file system takes.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidInput(f"A file's name is too long: {Path(path).name[:300]}.", fix="Shorten it.") from error
         if error.errno not in _STORAGE_ERRNOS:
             raise
         raise StorageFailed(f"Cannot write {path}: {error.strerror}.", fix=_storage_fix(error.errno)) from error
@@ -47,7 +54,8 @@ def ensure_directory(path: Path) -> Path:
 def writing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A binary file that appears at ``path``, whole and on disk, only when the block ends well."""
     ensure_directory(path.parent)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    start = path.name.encode()[:200].decode(errors="ignore")  # a name takes 255 bytes
+    partial = path.with_name(f".{start}.{secrets.token_hex(6)}.partial")
     with storage_errors(path):
         try:
             with partial.open("xb") as file:
@@ -78,6 +86,8 @@ def inside(root: Path, relative: str) -> Path:
     target = (base / relative).resolve()
     if target != base and base not in target.parents:
         raise InvalidInput(f"The path {relative!r} leads outside its folder. Use a relative path without '..'.")
+    if len(bytes(target)) > MAX_PATH_BYTES or any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in target.parts):
+        raise InvalidInput(f"The path {relative[:300]!r} or a name in it is too long.", fix="Shorten it.")
     return target
 
 

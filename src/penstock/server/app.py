@@ -7,10 +7,12 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from penstock.ground.errors import PenstockError
 from penstock.server import transfer
 from penstock.server.bodies import given_fields
 from penstock.server.context import Context, ServerOptions
@@ -33,6 +35,7 @@ from penstock.server.handlers import (
 from penstock.server.routes import Found, Route, Routes, Work
 from penstock.server.writer import Writer
 from penstock.serving.http.types import Headers, Limits, Refused, Request, RequestHead, Response
+from penstock.store.batches import RunBatch
 from penstock.store.open import Store
 
 TRACKING: tuple[Route, ...] = (
@@ -60,6 +63,7 @@ class TrackingApp:
         self._routes = Routes(routes, static_prefix=options.static_prefix)
         self._guard = Guard(options)
         self._plain = self._guard.headers(RequestHead("GET", "/", Headers({})))
+        self._done = Response(200, b"{}", [*JSON, *self._plain])
         self._loop = asyncio.get_running_loop()
         self._writer = Writer(store, self._loop)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="penstock-reader")
@@ -87,15 +91,21 @@ class TrackingApp:
         found = self._routes.find(request.method, request.path)
         if found is None:
             return self._dress(request, self._unknown(request))
+        batch = _batch_of(found, request)
+        if batch is not None:
+            return self._writer.submit(batch, partial(self._kept, request))
         return self._finished(request, self._start(found, request))
+
+    def _kept(self, request: Request, error: PenstockError | None) -> Response:
+        """The answer to a batch, once it is on disk or refused."""
+        if error is None and "origin" not in request.headers:
+            return self._done
+        answer = Response(200, b"{}", list(JSON)) if error is None else render_error(error, request, "")
+        return self._dress(request, answer)
 
     def _start(self, found: Found, request: Request) -> Awaitable[Any]:
         """The work, begun."""
         route = found.route
-        if route.decoder is not None and request.headers.get("content-type") == "application/json":
-            batch = route.decoder.batch(request.body)
-            if batch is not None:
-                return self._writer.submit(batch)
         given: Mapping[str, Any] = given_fields(route, request) if route.fields else {}
         values = (
             {**found.names, **read_fields(route.fields, given)} if found.names else read_fields(route.fields, given)
@@ -142,6 +152,14 @@ class TrackingApp:
     def _context(self, request: Request) -> Context:
         user_id = _asker(request)
         return self._anyone if user_id is None else Context(self._store, self._options, user_id)
+
+
+def _batch_of(found: Found, request: Request) -> RunBatch | None:
+    """The batch of a body that fits its route's shape exactly."""
+    decoder = found.route.decoder
+    if decoder is None or request.headers.get("content-type") != "application/json":
+        return None
+    return decoder.batch(request.body)
 
 
 def _encoded(answer: Any) -> Any:

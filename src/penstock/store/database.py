@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from penstock.ground.errors import Unavailable
 from penstock.store.dialect import Dialect
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 NOTHING: Mapping[str, Any] = {}
+
+
+class Busy(Unavailable):
+    """Another writer is at work; nothing was begun."""
+
+
+class Uncertain(Unavailable):
+    """The connection was lost in the middle of a commit: the change may be stored or not, so nobody repeats it."""
 
 
 class Session(Protocol):
@@ -49,6 +58,9 @@ class Database(Protocol):
         Inside another write of the same thread it is a part of that write, undone alone when it raises. ``work`` may
         be run again when another process was in the way, so its only effects are those on the session.
         """
+
+    def write_now(self, work: Callable[[Session], T]) -> T:
+        """Like ``write``, but never waits for another writer. Raises Busy instead."""
 
     def migrate(self, work: Callable[[Session], T]) -> T:
         """Like ``write``, while no other process migrates."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from penstock.ground.errors import Conflict, Forbidden, InvalidInput, PenstockError, StorageFailed, Unavailable
-from penstock.store.database import NOTHING, Row
+from penstock.store.database import NOTHING, Row, Uncertain
 from penstock.store.dialect import POSTGRES, Dialect
 
 T = TypeVar("T")
@@ -99,6 +99,9 @@ class PostgresDatabase:
 
         return _retried(attempt)
 
+    def write_now(self, work: Callable[[PostgresSession], T]) -> T:
+        return self.write(work)  # writers of PostgreSQL do not queue
+
     def migrate(self, work: Callable[[PostgresSession], T]) -> T:
         def guarded(session: PostgresSession) -> T:
             session.run("SELECT pg_advisory_xact_lock(:lock)", {"lock": MIGRATION_LOCK})
@@ -150,7 +153,7 @@ def _transaction(session: PostgresSession, work: Callable[[PostgresSession], T])
     try:
         connection.execute("COMMIT")
     except psycopg.OperationalError as error:
-        raise Unavailable(
+        raise Uncertain(
             "The connection to PostgreSQL was lost while a change was being committed; it may be stored or not.",
             fix="Read again before repeating it.",
         ) from error

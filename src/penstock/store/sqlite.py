@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.ground.errors import Conflict, InvalidInput, PenstockError, StorageFailed, Unavailable
 from penstock.ground.files import ensure_directory, storage_errors
-from penstock.store.database import NOTHING, Row
+from penstock.store.database import NOTHING, Busy, Row
 from penstock.store.dialect import SQLITE, Dialect
 
 T = TypeVar("T")
@@ -71,14 +71,20 @@ def split_statements(script: str) -> Iterator[str]:
 
 
 class SqliteDatabase:
-    """A database file and its idle connections. ``path`` is made, with its folder, when it is not there."""
+    """A database file and its idle connections. ``path`` is made, with its folder, when it is not there.
+
+    A lock that another program holds is waited for up to ``busy_timeout_s``.
+    """
 
     dialect: Dialect = SQLITE
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
         ensure_directory(path.parent)
+        self._busy_timeout_s = busy_timeout_s
+        self._file: tuple[int, int] | None = None  # device and number of the file that was written first
         self._idle: list[SqliteSession] = []
+        self._hasty: SqliteSession | None = None  # the connection of write_now, which waits for no lock
         self._guard = threading.Lock()
         self._writing = _Queue(path.with_name(f"{path.name}.lock"))
         self._current = threading.local()
@@ -102,10 +108,23 @@ class SqliteDatabase:
         self._current.session = session
         try:
             with self._writing:
+                self._check_file()
                 return self._transaction(session, "BEGIN IMMEDIATE", work)
         finally:
             self._current.session = None
             self._give_back(session)
+
+    def write_now(self, work: Callable[[SqliteSession], T]) -> T:
+        if not self._writing.enter_now():
+            raise Busy(f"Another program writes to {self.path}.", fix="Try again.")
+        try:
+            self._check_file()
+            session = self._hasty = self._hasty or self._connect(timeout_s=0.0)
+            self._current.session = session
+            return self._transaction(session, "BEGIN IMMEDIATE", work)
+        finally:
+            self._current.session = None
+            self._writing.__exit__()
 
     def migrate(self, work: Callable[[SqliteSession], T]) -> T:
         session = self._take()
@@ -119,7 +138,8 @@ class SqliteDatabase:
     def close(self) -> None:
         with self._guard:
             idle, self._idle = self._idle, []
-        for session in idle:
+        hasty, self._hasty = self._hasty, None
+        for session in [*idle, hasty] if hasty else idle:
             session.connection.close()
         self._writing.close()
 
@@ -127,10 +147,13 @@ class SqliteDatabase:
         with self._guard:
             if self._idle:
                 return self._idle.pop()
+        return self._connect(timeout_s=self._busy_timeout_s)
+
+    def _connect(self, *, timeout_s: float) -> SqliteSession:
         with self._errors:
             connection = sqlite3.connect(
                 self.path,
-                timeout=BUSY_TIMEOUT_S,
+                timeout=timeout_s,
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=512,
@@ -139,6 +162,20 @@ class SqliteDatabase:
                 connection.execute(pragma)
         return SqliteSession(connection)
 
+    def _check_file(self) -> None:
+        """Raises StorageFailed once the file is not the one that is open: what is written would be lost with it."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        if found is not None and self._file is None:
+            self._file = (found.st_dev, found.st_ino)
+        elif self._file is not None and (found is None or self._file != (found.st_dev, found.st_ino)):
+            raise StorageFailed(
+                f"The database {self.path} was removed or replaced while it was in use.",
+                fix="Put the file back in its place, or start Penstock again.",
+            )
+
     def _give_back(self, session: SqliteSession) -> None:
         with self._guard:
             self._idle.append(session)
@@ -146,7 +183,7 @@ class SqliteDatabase:
     def _transaction(self, session: SqliteSession, begin: str, work: Callable[[SqliteSession], T]) -> T:
         with self._errors:
             try:
-                session.connection.execute(begin)
+                _begin(session, begin)
                 result = work(session)
                 session.connection.execute("COMMIT")
             except BaseException:
@@ -169,6 +206,15 @@ class SqliteDatabase:
         return result
 
 
+def _begin(session: SqliteSession, begin: str) -> None:
+    try:
+        session.connection.execute(begin)
+    except sqlite3.OperationalError as error:
+        if (getattr(error, "sqlite_errorname", "") or "").startswith("SQLITE_BUSY"):
+            raise Busy("The database is locked by another program.", fix="Close that program or try again.") from error
+        raise
+
+
 class _Queue:
     """The order in which threads and processes write: a lock here and a file lock between processes.
 
@@ -183,13 +229,31 @@ class _Queue:
     def __enter__(self) -> None:
         self._thread.acquire()
         try:
-            if self._file < 0:
-                with storage_errors(self._path):
-                    self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._open()
             fcntl.flock(self._file, fcntl.LOCK_EX)
         except BaseException:
             self._thread.release()
             raise
+
+    def enter_now(self) -> bool:
+        """Whether nobody was in the way; then it is entered, and ``__exit__`` is owed."""
+        if not self._thread.acquire(blocking=False):
+            return False
+        try:
+            self._open()
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._thread.release()
+            return False
+        except BaseException:
+            self._thread.release()
+            raise
+        return True
+
+    def _open(self) -> None:
+        if self._file < 0:
+            with storage_errors(self._path):
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)

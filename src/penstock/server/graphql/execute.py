@@ -16,7 +16,8 @@ from penstock.server.handlers import artifacts, experiments, metrics, model_vers
 from penstock.server.routes import Route
 
 if TYPE_CHECKING:
-    from graphql import DocumentNode, GraphQLResolveInfo, GraphQLSchema
+    import msgspec
+from graphql import DocumentNode, GraphQLResolveInfo, GraphQLSchema
 
 _ROUTES: dict[tuple[str, str], Route] = {
     (route.method, route.path): route
@@ -74,7 +75,7 @@ def _field(source: Any, info: GraphQLResolveInfo, **given: Any) -> Any:
     if route is None:  # 'test' and 'testMutation'
         return {"output": given.get("inputString")}
     answer = route.handler(info.context, **read_fields(route.fields, given.get("input") or {}))
-    return accompany(info.context, answer)
+    return accompany(info.context, msgspec.to_builtins(answer))
 
 
 @cache
