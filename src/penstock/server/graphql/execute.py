@@ -7,6 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from penstock.ground.errors import InvalidInput, NotImplementedHere
 from penstock.server.context import Context
 from penstock.server.fields import read_fields
@@ -16,8 +18,7 @@ from penstock.server.handlers import artifacts, experiments, metrics, model_vers
 from penstock.server.routes import Route
 
 if TYPE_CHECKING:
-    import msgspec
-from graphql import DocumentNode, GraphQLResolveInfo, GraphQLSchema
+    from graphql import DocumentNode, GraphQLResolveInfo, GraphQLSchema
 
 _ROUTES: dict[tuple[str, str], Route] = {
     (route.method, route.path): route
