@@ -93,3 +93,18 @@ def test_it_serves_as_a_stranger_and_writes_nothing(tricky_folder: Path, tool: C
         finally:
             process.terminate()
             process.wait(60)
+
+
+def test_a_stop_that_comes_in_a_destructor_while_the_model_loads_is_heard() -> None:
+    code = """
+import signal
+from penstock.serving.program import leave
+signal.signal(signal.SIGTERM, leave)
+class Loading:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+Loading()
+print("serving all the same")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")

@@ -67,7 +67,7 @@ def parsed(arguments: Sequence[str]) -> dict[str, str | None]:
 
 def serve(options: ServeOptions) -> int:
     """Loads the model and serves it; gives the exit code."""
-    signal.signal(signal.SIGTERM, _leave)  # as PID 1 a process without a handler does not get the signal at all
+    signal.signal(signal.SIGTERM, leave)  # as PID 1 a process without a handler does not get the signal at all
     sys.setswitchinterval(SWITCH_S)
     application = ModelApp(options, Metrics(options.workers))
     with listener(options.host, options.port) as listening:
@@ -141,5 +141,6 @@ def _say(text: str) -> None:
     print(f"penstock[{os.getpid()}]: {text}", file=sys.stderr, flush=True)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def leave(number: int, frame: FrameType | None) -> None:
+    """Ends while the model loads. An exception would be lost in a destructor or a callback, and the server stay."""
+    os._exit(0)
