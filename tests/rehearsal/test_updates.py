@@ -223,7 +223,7 @@ def test_a_rolling_update_never_doubles_and_loses_no_request(rehearsal: Rehearsa
         while sagemaker.describe_endpoint(EndpointName="rolled")["EndpointStatus"] == "Updating":
             counts.add(containers(rehearsal))
     assert set(seen) == {"r1", "r2"}
-    assert counts == {2, 3}  # a batch of one more, never the four of two whole fleets
+    assert max(counts) == 3  # a batch of one more, never the four of two whole fleets
     shown = settled(rehearsal, "rolled")
     assert (shown["EndpointConfigName"], shown["ProductionVariants"][0]["CurrentInstanceCount"]) == ("r2", 2)
     rehearsal.delete("rolled")

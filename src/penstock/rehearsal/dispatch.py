@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -28,6 +29,7 @@ class Destination(msgspec.Struct, frozen=True):
     region: str | None = None
 
 
+@lru_cache(maxsize=256)
 def is_loopback_host(host: str | None) -> bool:
     """Whether a Host header names this machine; a web page's rebound name does not."""
     return host is not None and _LOOPBACK.fullmatch(host) is not None
@@ -54,6 +56,12 @@ def is_runtime(head: RequestHead) -> bool:
     """Whether a request is surely an invocation, told without taking its signature apart."""
     signature = head.headers.raw.get(b"authorization", b"")
     return head.path.startswith("/endpoints/") and b"/s3/aws4_request" not in signature and not head.query
+
+
+def runtime_region(head: RequestHead) -> str | None:
+    """The region that an invocation was signed for, e.g. of ``Credential=key/20260101/eu-west-1/sagemaker/...``."""
+    parts = head.headers.raw.get(b"authorization", b"").split(b"/", 4)
+    return parts[2].decode("latin-1") if len(parts) == 5 else None
 
 
 def _own_path(path: str) -> str | None:

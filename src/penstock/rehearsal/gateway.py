@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from penstock.ground.clock import Clock
 from penstock.ground.errors import PenstockError
-from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host, is_runtime
+from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host, is_runtime, runtime_region
 from penstock.rehearsal.neighbours import SERVICES
 from penstock.rehearsal.signing.reasons import SignatureRefused, refusal
 from penstock.rehearsal.signing.verifier import Verifier
@@ -76,8 +76,19 @@ class Gateway:
             return _LAYER_PART
         return Limits(_JSON_BYTES)
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
         _refuse_foreign(request)
+        if not is_runtime(request):
+            return self._handle(request)
+        request_id = str(uuid.uuid4())
+        try:
+            if self._verifier is not None:
+                self._verifier.check(request, "sagemaker")
+            return self._invoke(request, runtime_region(request), request_id)
+        except SignatureRefused as refused:
+            return refusal(request, "runtime", refused, request_id)
+
+    async def _handle(self, request: Request) -> Response:
         to = destination_of(request)
         request_id = str(uuid.uuid4())
         if self._verifier is None or to.service in _UNSIGNED:
@@ -97,7 +108,8 @@ class Gateway:
 
     async def _serve(self, request: Request, to: Destination, request_id: str) -> Response:
         if to.service == "runtime":
-            return await self._invoke(request, to, request_id)
+            answer = self._invoke(request, to.region, request_id)
+            return answer if isinstance(answer, Response) else await answer
         if to.service in self._json_services:
             return await self._operate(request, to, request_id)
         if to.service == "plane":
@@ -106,19 +118,20 @@ class Gateway:
             return await self._neighbour(request, to)
         return _json_error(unknown_operation(f"{to.service} {to.operation}".strip()), request_id)
 
-    async def _invoke(self, request: Request, to: Destination, request_id: str) -> Response:
+    def _invoke(self, request: Request, region: str | None, request_id: str) -> Response | Awaitable[Response]:
+        """An answer at once, or what will be one."""
         name, _, action = request.path.removeprefix("/endpoints/").partition("/")
         name = unquote(name)
-        router = self._routers.find(to.region, name)
+        router = self._routers.find(region, name)
         try:
             if router is None or request.method != "POST":
                 raise endpoint_missing(name, self._account)
             if action == "invocations":
-                return await self._invocations.invoke(router, request, request_id)
+                return self._invocations.invoke(router, request, request_id)
             if action == "invocations-response-stream":
-                return await self._invocations.stream(router, request, request_id)
+                return _caught(self._invocations.stream(router, request, request_id), request_id)
             if action == "async-invocations":
-                return await self._asynchronous(request, router)
+                return _caught(self._asynchronous(request, router), request_id)
             raise unknown_operation(action)
         except AwsError as error:
             return error_response(error, request_id)
@@ -161,6 +174,14 @@ class Gateway:
         if hand_over is not None:
             hand_over()
         return app
+
+
+async def _caught(answer: Awaitable[Response], request_id: str) -> Response:
+    """The answer, or the error as the runtime tells it."""
+    try:
+        return await answer
+    except AwsError as error:
+        return error_response(error, request_id)
 
 
 def _refuse_foreign(head: RequestHead) -> None:

@@ -12,8 +12,47 @@ from penstock.rehearsal.neighbours import Neighbours
 NAMESPACE = "AWS/SageMaker"
 RESOURCES = "/aws/sagemaker/Endpoints"
 _MOST_VALUES = 500
-_MOST_WAITING = 20_000
 Dimensions = tuple[tuple[str, str], ...]
+
+
+class _Second:
+    """One second's invocations of one variant."""
+
+    __slots__ = ("failed", "model_us", "overhead_us", "refused", "shares")
+
+    def __init__(self) -> None:
+        self.model_us: list[float] = []
+        self.overhead_us: list[float] = []
+        self.shares: list[float] = []
+        self.refused = self.failed = 0
+
+    def add(self, status: int, model_us: float, overhead_us: float, instances: int) -> None:
+        """Notes one; ``status`` is the container's own, 0 when it gave none."""
+        self.model_us.append(model_us)
+        self.overhead_us.append(overhead_us)
+        self.shares.append(1.0 / max(instances, 1))
+        if status == 0 or status >= 500:
+            self.failed += 1
+        elif status >= 400:
+            self.refused += 1
+
+    def values(self) -> dict[str, tuple[list[float], str]]:
+        """Each metric's values, one of every invocation."""
+        count = len(self.model_us)
+        bad = self.failed + self.refused
+        return {
+            "Invocations": ([1.0] * count, "Count"),
+            "InvocationsPerInstance": (self.shares, "Count"),
+            "Invocation4XXErrors": (_flags(self.refused, count), "Count"),
+            "Invocation5XXErrors": (_flags(self.failed, count), "Count"),
+            "InvocationModelErrors": (_flags(bad, count), "Count"),
+            "ModelLatency": (self.model_us, "Microseconds"),
+            "OverheadLatency": (self.overhead_us, "Microseconds"),
+        }
+
+
+def _flags(ones: int, count: int) -> list[float]:
+    return [1.0] * ones + [0.0] * (count - ones)
 
 
 class Metrics:
@@ -25,7 +64,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str, str, Dimensions, str, int], list[float]] = {}
         self._totals: dict[tuple[str, Dimensions], int] = {}
-        self._invocations: list[tuple[str, Dimensions, int, int, float, float, int]] = []
+        self._seconds: dict[tuple[str, Dimensions, int], _Second] = {}
 
     def record(
         self, region: str, dimensions: Dimensions, values: dict[str, tuple[float, str]], *, namespace: str = NAMESPACE
@@ -43,12 +82,13 @@ class Metrics:
     ) -> None:
         """Notes one invocation; what it means in metrics is worked out when somebody looks."""
         second = self._clock.now_ms() // 1000
-        key = (region, dimensions)
-        self._totals[key] = self._totals.get(key, 0) + 1
-        self._invocations.append((region, dimensions, second, status, model_us, overhead_us, instances))
-        if len(self._invocations) >= _MOST_WAITING:
-            with self._lock:
-                self._digest()
+        key, place = (region, dimensions), (region, dimensions, second)
+        with self._lock:
+            self._totals[key] = self._totals.get(key, 0) + 1
+            noted = self._seconds.get(place)
+            if noted is None:
+                noted = self._seconds[place] = _Second()
+            noted.add(status, model_us, overhead_us, instances)
 
     def flush(self) -> None:
         """Moves everything noted into CloudWatch."""
@@ -66,12 +106,10 @@ class Metrics:
             self._neighbours.backend("monitoring", region).put_metric_data(namespace, [datum])
 
     def _digest(self) -> None:
-        invocations, self._invocations = self._invocations, []
-        for region, dimensions, second, status, model_us, overhead_us, instances in invocations:
-            values = invocation_values(
-                status=status, model_us=model_us, overhead_us=overhead_us, instances=instances
-            )  # fmt: skip
-            self._note(region, dimensions, second, values)
+        seconds, self._seconds = self._seconds, {}
+        for (region, dimensions, second), noted in seconds.items():
+            for name, (values, unit) in noted.values().items():
+                self._waiting.setdefault((NAMESPACE, region, name, dimensions, unit, second), []).extend(values)
 
     def _note(
         self, region: str, dimensions: Dimensions, second: int, values: dict[str, tuple[float, str]],
@@ -89,19 +127,3 @@ def _content(values: list[float], unit: str) -> dict[str, Any]:
         return {"Values": values}
     statistics = {"Sum": sum(values), "Minimum": min(values), "Maximum": max(values), "SampleCount": len(values)}
     return {"StatisticValues": statistics}
-
-
-def invocation_values(
-    *, status: int, model_us: float, overhead_us: float, instances: int
-) -> dict[str, tuple[float, str]]:
-    """The values of one invocation; ``status`` is the container's own, 0 when it gave none."""
-    failed = status == 0 or status >= 500
-    return {
-        "Invocations": (1.0, "Count"),
-        "InvocationsPerInstance": (1.0 / max(instances, 1), "Count"),
-        "Invocation4XXErrors": (float(400 <= status < 500), "Count"),
-        "Invocation5XXErrors": (float(failed), "Count"),
-        "InvocationModelErrors": (float(failed or status >= 400), "Count"),
-        "ModelLatency": (model_us, "Microseconds"),
-        "OverheadLatency": (overhead_us, "Microseconds"),
-    }

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -282,8 +283,8 @@ class _Late:
         self.limits = lambda head: plane._gateway.limits(head)
         self._plane = plane
 
-    async def __call__(self, request: Request) -> Response:
-        return await self._plane._gateway(request)
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+        return self._plane._gateway(request)
 
 
 class _LevelChoice:

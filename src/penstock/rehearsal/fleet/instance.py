@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from penstock.rehearsal.fleet.house import ModelHouse
 from penstock.rehearsal.runner.container import Container
-from penstock.rehearsal.traffic.upstream import Answer, Headers, Upstream, UpstreamFailed
+from penstock.rehearsal.traffic.upstream import Answer, Done, Headers, Upstream, UpstreamFailed
 
 PING_TIMEOUT_S = 2.0
 INVOCATIONS = "/invocations"
@@ -68,6 +68,12 @@ class Instance:
         """The answer, of the last container where there are several. Raises UpstreamFailed, TimeoutError."""
         async with asyncio.timeout(timeout_s):
             return await self._through(self._stages(hostname), headers, body, timeout_s, path)
+
+    def start(self, headers: Headers, body: bytes, *, timeout_s: float, done: Done) -> bool:
+        """Sends at once, if the instance is one plain container to which a connection is open; says whether it did."""
+        if len(self.parts) > 1 or self.house is not None:
+            return False
+        return self.parts[0].upstream.start(INVOCATIONS, headers, body, timeout_s=timeout_s, done=done)
 
     async def open(
         self, headers: Headers, body: bytes, *, timeout_s: float, hostname: str | None = None

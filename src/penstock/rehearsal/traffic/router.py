@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from penstock.rehearsal.fleet.house import ModelHouse
 from penstock.rehearsal.fleet.plan import FleetPlan, VariantPlan
 from penstock.rehearsal.fleet.serverless import ServerlessPool
-from penstock.rehearsal.traffic.upstream import Answer, Headers
+from penstock.rehearsal.traffic.upstream import Answer, Done, Headers
 
 
 class Target(Protocol):
@@ -32,6 +32,9 @@ class Target(Protocol):
         hostname: str | None = None,
     ) -> Answer:
         """The answer. Raises UpstreamFailed, TimeoutError."""
+
+    def start(self, headers: Headers, body: bytes, *, timeout_s: float, done: Done) -> bool:
+        """Sends at once if that can be done, and calls ``done`` when the answer is here; says whether it did."""
 
     async def open(
         self, headers: Headers, body: bytes, *, timeout_s: float, hostname: str | None = None

@@ -17,6 +17,8 @@ class Shadows:
 
     def observe(self, invocation: Invocation) -> None:
         """Starts the copies that are due for this invocation, and returns at once."""
+        if not invocation.router.shadows:
+            return
         production = sum(route.weight for route in invocation.router.routes) or 1.0
         for shadow in invocation.router.shadows:
             shadow.credit += min(1.0, shadow.weight / production)
