@@ -17,6 +17,7 @@ test: $(VENV)/.installed-dev tools check  ## Install what the tests need, and pa
 	@$(BIN)/pytest -n 3 --dist worksteal
 
 test-full: $(VENV)/.installed-dev tools check  ## The same, and the tests that are too heavy for every day
+	@scripts/test-tools full
 	@$(BIN)/pytest -n 3 --dist worksteal -m ''
 
 check: $(VENV)/.installed-dev  ## Lint, format and strict types

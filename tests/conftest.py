@@ -47,7 +47,7 @@ def tool() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def peer_python() -> Callable[[str], Path]:
-    """Gives the interpreter of a peer's own virtual environment: "mlflow" (3.x), "mlflow2" (2.x) or "aws"."""
+    """Gives the interpreter of a peer's own virtual environment: "mlflow" (3.x), "mlflow2" (2.x), "aws", ...."""
 
     def find(name: str) -> Path:
         python = PEERS / name / "bin" / "python"
