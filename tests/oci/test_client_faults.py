@@ -143,6 +143,12 @@ def test_a_refusal_is_final_and_says_why(
     assert clock.slept == []
 
 
+def test_who_may_push_and_not_pull_can_push(bad: BadTransport, image: Image) -> None:
+    bad.spoil("(GET|HEAD) .*/manifests/", status(403), times=99)
+    with bad.client() as client:
+        assert client.push(image, PLACE) == image.digest()
+
+
 def test_a_failure_of_one_blob_stops_the_others(bad: BadTransport, tmp_path: Path) -> None:
     bad.spoil("POST", status(403), times=99)
     with bad.client() as client, pytest.raises(Forbidden):

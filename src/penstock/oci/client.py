@@ -15,7 +15,7 @@ from typing import TypeVar
 import httpx
 
 from penstock.ground.clock import SYSTEM_CLOCK, Clock
-from penstock.ground.errors import InvalidInput, PenstockError
+from penstock.ground.errors import Forbidden, InvalidInput, PenstockError
 from penstock.ground.progress import SILENT, Progress
 from penstock.oci.auth import Anonymous, Keychain
 from penstock.oci.cache import BlobCache
@@ -98,7 +98,7 @@ class RegistryClient:
             raise InvalidInput(f"The image's digest is {digest}, not that of {place}. Push it by a tag.")
         repository = self._repository(place)
         with progress.phase(f"push {place}") as phase:
-            there = repository.find_manifest(place.tag or digest)
+            there = _known(repository, place.tag or digest)
             if there is not None and there.digest == digest:
                 phase.detail("already there")
                 return digest
@@ -205,6 +205,17 @@ def _send(uploads: Sequence[Upload], tally: Tally, *, known: frozenset[str] = fr
             tally.at(upload.source.digest, upload.source.size_bytes)
     jobs = [upload.run for upload in uploads if upload.source.digest not in known]
     run_all(jobs, threads=STREAMS, stop=tally.stop)
+
+
+def _known(repository: Repository, version: str) -> RawManifest | None:
+    """What the repository has under that tag, or None; for one who may push and not pull, it is as if there were none.
+
+    Source: Amazon ECR's rights, where ecr:BatchGetImage is apart from those of a push.
+    """
+    try:
+        return repository.find_manifest(version)
+    except Forbidden:
+        return None
 
 
 def _blobs_of(there: RawManifest | None) -> frozenset[str]:
