@@ -46,6 +46,8 @@ def test_build_look_compare_save_and_prune(run: Callable[..., Result], small_wor
     (model / "model.pkl").write_bytes(b"another")
     run("build", model, "-t", "iris:v2", "--dockerfile", context)
     assert (context / "Dockerfile").read_text().startswith("#")
+    printed = run("build", model, "-t", "iris:v2", "--dockerfile", "-").stdout
+    assert printed == (context / "Dockerfile").read_text()
     assert [row["names"] for row in json.loads(run("images", "ls", "--json").stdout)] == [["iris:v2"], ["iris:v1"]]
     assert "opt/ml/model/model.pkl" in run("images", "diff", "iris:v1", "iris:v2").stdout
     assert "hold the same" in run("images", "diff", "iris:v1", layout).stdout

@@ -7,6 +7,7 @@ from typing import cast
 
 import click
 from rich.console import Group
+from rich.text import Text
 
 from penstock.api import images_build as api
 from penstock.cli.command import command
@@ -15,9 +16,12 @@ from penstock.cli.terminal import Terminal
 from penstock.ground.errors import InvalidInput
 from penstock.ground.settings import load_settings
 from penstock.images.build import BuildOptions, BuiltImage
+from penstock.images.dockerfile import dockerfile as dockerfile_of
 from penstock.images.inspect import ImageView, build_view
 from penstock.images.outdated import Outdated
 from penstock.images.places import FileForm
+
+_PRINTED = Path("-")
 
 
 @command("build")
@@ -30,7 +34,11 @@ from penstock.images.places import FileForm
 @click.option("--gpu", is_flag=True, help="Allow CUDA libraries in the image.")
 @click.option("--refresh", is_flag=True, help="Ask package sources anew instead of using what a build chose before.")
 @click.option("--save", metavar="FORM:PATH", help="Also write it to files: layout:DIRECTORY or tar:FILE.")
-@click.option("--dockerfile", type=click.Path(path_type=Path), help="Also write a build context to this new folder.")
+@click.option(
+    "--dockerfile",
+    type=click.Path(path_type=Path),
+    help="Also write a build context to this new folder; - only prints the Dockerfile.",
+)
 def build(terminal: Terminal, model: str, tags: tuple[str, ...], dockerfile: Path | None, **given: str | bool) -> None:
     """Build the image that serves MODEL: a folder, models:/name@alias, name@alias or runs:/id/path."""
     built = api.build(
@@ -38,12 +46,16 @@ def build(terminal: Terminal, model: str, tags: tuple[str, ...], dockerfile: Pat
         names=tags,
         options=_options(given),
         save_to=_save_to(cast("str | None", given["save"])),
-        context=dockerfile,
+        context=None if dockerfile == _PRINTED else dockerfile,
         progress=terminal.progress,
     )
     for remark in built.remarks:
         terminal.note(f"[yellow]note[/] {remark}")
-    terminal.emit(_summary(built, tags), text=drawn)
+    if dockerfile == _PRINTED:
+        text = dockerfile_of(built.lock, built.base.name)
+        terminal.emit({"dockerfile": text}, text=lambda made: Text(made["dockerfile"].rstrip()))
+    else:
+        terminal.emit(_summary(built, tags), text=drawn)
 
 
 def _options(given: dict[str, str | bool]) -> BuildOptions:
