@@ -37,4 +37,10 @@ async def csv(request: Request) -> dict[str, list[float]]:
     return {"predictions": MODEL.predict(frame if NAMES is not None else frame.to_numpy()).tolist()}
 
 
+@app.post("/parquet")
+async def parquet(request: Request) -> dict[str, list[float]]:
+    frame = pd.read_parquet(io.BytesIO(await request.body()))
+    return {"predictions": MODEL.predict(frame if NAMES is not None else frame.to_numpy()).tolist()}
+
+
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", access_log=False)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 VENVS = ROOT / ".venvs"
+_FASTAPI, _LITSERVE, _BENTOML = ("fastapi", "uvicorn[standard]", "pyarrow"), ("litserve",), ("bentoml",)
+_MLSERVER = ("mlserver", "mlserver-sklearn", "uvloop<0.22")  # with a newer uvloop it does not start
 LIBRARIES = ["scikit-learn", "pandas", "cloudpickle"]
 
 
@@ -28,10 +30,14 @@ class Server(NamedTuple):
 def environment(name: str, *packages: str) -> Path:
     """The interpreter of ``.venvs/bench-NAME``, made by uv when it is missing."""
     python = VENVS / f"bench-{name}" / "bin" / "python"
-    if not python.exists():
+    stamp, wanted = python.parent.parent / ".installed", " ".join(packages)
+    if not stamp.exists() or stamp.read_text() != wanted:
         uv = str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(python.parent.parent)], check=True)
+        subprocess.run(
+            [uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(python.parent.parent)], check=True
+        )
         subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *LIBRARIES, *packages], check=True)
+        stamp.write_text(wanted)
     return python
 
 
@@ -47,6 +53,14 @@ def _optimized(folder: Path, port: int, work: Path) -> tuple[list[str], dict[str
     return _ours()(folder.with_name(f"{folder.name}-optimized"), port, work)
 
 
+def make_environments() -> None:
+    """Makes what is missing, so that no measurement waits for an installer."""
+    environment("fastapi", *_FASTAPI)
+    environment("litserve", *_LITSERVE)
+    environment("bentoml", *_BENTOML)
+    environment("mlserver", *_MLSERVER)
+
+
 def _null_handler(_: Path, port: int, _work: Path) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, str(HERE / "null_handler.py"), str(port)], {}
 
@@ -59,24 +73,24 @@ def _mlflow(folder: Path, port: int, _: Path) -> tuple[list[str], dict[str, str]
 
 
 def _fastapi(folder: Path, port: int, _: Path) -> tuple[list[str], dict[str, str]]:
-    python = environment("fastapi", "fastapi", "uvicorn[standard]")
+    python = environment("fastapi", *_FASTAPI)
     return [str(python), str(HERE / "fastapi_app.py"), str(folder), str(port)], {}
 
 
 def _litserve(folder: Path, port: int, _: Path) -> tuple[list[str], dict[str, str]]:
-    python = environment("litserve", "litserve")
+    python = environment("litserve", *_LITSERVE)
     return [str(python), str(HERE / "litserve_app.py"), str(folder), str(port)], {}
 
 
 def _bentoml(folder: Path, port: int, _: Path) -> tuple[list[str], dict[str, str]]:
-    python = environment("bentoml", "bentoml")
+    python = environment("bentoml", *_BENTOML)
     bento = str(python.with_name("bentoml"))
     arguments = ["serve", "bento_service:Predictor", "--working-dir", str(HERE), "-p", str(port), "--host", "127.0.0.1"]
     return [bento, *arguments], {"BENCH_MODEL": str(folder), "BENTOML_DO_NOT_TRACK": "true"}
 
 
 def _mlserver(folder: Path, port: int, work: Path) -> tuple[list[str], dict[str, str]]:
-    python = environment("mlserver", "mlserver", "mlserver-sklearn", "uvloop<0.22")
+    python = environment("mlserver", *_MLSERVER)
     settings = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "host": "127.0.0.1"}
     model = {"name": "m", "implementation": "mlserver_sklearn.SKLearnModel"}
     place = work / f"mlserver-{folder.name}"
@@ -96,15 +110,10 @@ def _as_v2(body: str) -> str:
 
 
 PENSTOCK = Server("penstock", _ours())
-UNBATCHED = Server("penstock, no batching", _ours("--batching", "off"))
 OPTIMIZED = Server("penstock --optimize", _optimized)
 NULL_HANDLER = Server("null handler", _null_handler)
 MLFLOW = Server("mlflow", _mlflow)
 FASTAPI = Server("fastapi by hand", _fastapi)
-PEERS = {
-    "mlflow": MLFLOW,
-    "fastapi": FASTAPI,
-    "bentoml": Server("bentoml", _bentoml, ready="/healthz"),
-    "litserve": Server("litserve", _litserve, ready="/health"),
-    "mlserver": Server("mlserver", _mlserver, "/v2/health/ready", "/v2/models/m/infer", _as_v2),
-}
+BENTOML = Server("bentoml", _bentoml, ready="/healthz")
+LITSERVE = Server("litserve", _litserve, ready="/health")
+MLSERVER = Server("mlserver", _mlserver, "/v2/health/ready", "/v2/models/m/infer", _as_v2)
