@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,9 @@ GOOD = json.dumps({"inputs": [ROW]}).encode()
 SPLIT = json.dumps({"dataframe_split": {"columns": NAMES, "data": [ROW]}}).encode()
 V2 = json.dumps({"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW}]}).encode()
 CSV = (",".join(NAMES) + "\n6,3,5,2\n").encode()
-ROUTES = ["/invocations", "/score", "/v1/models/iris:predict", "/v2/models/iris/infer", "/ping", "/metrics", "/none"]
+PREDICT = ["/invocations", "/score", "/v1/models/iris:predict", "/v2/models/iris/infer"]
+ROUTES = [*PREDICT, "/v2/models/iris/versions/1/infer", "/ping", "/metrics", "/none"]
+SEVERAL = ["/models", "/models/a/invoke", "/models/a", "/invocations"]
 TYPES = [
     "application/json", "application/json; format=pandas-split", "application/json; format=pandas-records", "text/csv",
     "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream", "application/x-npy",
@@ -52,19 +56,39 @@ def bodies() -> Iterator[bytes]:
 
 
 CORPUS = list(bodies())
+BOMB = gzip.compress(b" " * (256 << 20), 1)
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_no_payload_breaks_a_route(iris: Served, route: str) -> None:
-    client = http.client.HTTPConnection("127.0.0.1", iris.port, timeout=DEADLINE_S)
     before = memory(iris)
-    for number, body in enumerate(CORPUS, start=ROUTES.index(route)):  # each route pairs bodies and types otherwise
+    send_corpus(iris, route, "POST", ROUTES.index(route))  # each route pairs bodies and types otherwise
+    assert iris.invoke(GOOD).json == {"predictions": [2]}
+    assert memory(iris) - before < 64 << 20
+
+
+def test_no_payload_breaks_a_multi_model_endpoint(tricky_folder: Path, serve_folder: Callable[..., Served]) -> None:
+    served = serve_folder(None, environment={"SAGEMAKER_MULTI_MODEL": "true"}).wait_ready()
+    load = json.dumps({"model_name": "a", "url": str(tricky_folder)})
+    assert served.call("POST", "/models", load).status == 200
+    before = memory(served)
+    for number, route in enumerate(SEVERAL):
+        send_corpus(served, route, "POST", number)
+    send_corpus(served, "/models/none", "DELETE", 0)
+    assert served.call("POST", "/models/a/invoke", '{"inputs": [[1, 2]]}').json == {"predictions": [3]}
+    assert memory(served) - before < 64 << 20
+
+
+def send_corpus(served: Served, route: str, method: str, start: int) -> None:
+    """Sends it all; each answer is an answer, and no 500."""
+    client = http.client.HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE_S)
+    for number, body in enumerate(CORPUS, start=start):
         content_type = TYPES[number % 4 if number % 3 else number % len(TYPES)]
         headers = {} if content_type is None else {"content-type": content_type}
         if number % 17 == 0:
             headers["content-encoding"] = "gzip"
         try:
-            client.request("POST", route, body, headers)
+            client.request(method, route, body, headers)
             response = client.getresponse()
             answer = response.read()
         except (ConnectionError, http.client.HTTPException):
@@ -74,8 +98,39 @@ def test_no_payload_breaks_a_route(iris: Served, route: str) -> None:
         if response.status >= 400:
             assert json.loads(answer)["message"], body[:200]
     client.close()
-    assert iris.invoke(GOOD).json == {"predictions": [2]}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_gigabyte_that_is_declared_and_never_sent_is_refused_at_once(iris: Served, route: str) -> None:
+    head = f"POST {route} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {1 << 30}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", iris.port), timeout=DEADLINE_S) as sock:
+        sock.sendall(head.encode())
+        status = int(sock.makefile("rb").readline().split()[1])
+    assert status == (413 if "/infer" in route or route in PREDICT else 404 if route == "/none" else 405)
+
+
+@pytest.mark.parametrize("route", PREDICT)
+def test_a_gzip_bomb_is_refused_on_every_route_that_predicts(iris: Served, route: str) -> None:
+    before = memory(iris)
+    assert iris.call("POST", route, BOMB, content_type="application/json", content_encoding="gzip").status == 413
     assert memory(iris) - before < 64 << 20
+
+
+def test_crowds_of_slow_clients_keep_nobody_from_an_answer(iris: Served) -> None:
+    """Each stops somewhere else in its message; what a deadline does to them is in http/test_bad_messages."""
+    before = memory(iris)
+    slow = []
+    for route in ROUTES:
+        head = f"POST {route} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(GOOD)}\r\n\r\n".encode()
+        message = head + GOOD
+        for at in range(1, len(message), len(message) // 12):
+            slow.append(socket.create_connection(("127.0.0.1", iris.port), timeout=DEADLINE_S))
+            slow[-1].sendall(message[:at])
+    assert iris.invoke(GOOD).json == {"predictions": [2]}
+    assert memory(iris) - before < 16 << 20
+    for sock in slow:
+        sock.close()
+    assert iris.invoke(GOOD).json == {"predictions": [2]}
 
 
 def memory(served: Served) -> float:

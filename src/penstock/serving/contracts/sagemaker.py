@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
@@ -12,7 +11,7 @@ from msgspec import Struct
 
 from penstock.ground.errors import InvalidInput
 from penstock.serving.contracts.route import Route
-from penstock.serving.http.types import Request, Response
+from penstock.serving.http.types import Promise, Request, Response
 from penstock.serving.http.wire import json_response
 from penstock.serving.options import ServeOptions
 
@@ -33,7 +32,7 @@ class Host(Protocol):
 
     def ready(self, request: Request, parts: dict[str, str]) -> Response: ...
 
-    def predict(self, request: Request, parts: dict[str, str]) -> Response | Awaitable[Response]: ...
+    def predict(self, request: Request, parts: dict[str, str]) -> Response | Promise: ...
 
     async def load(self, name: str, path: Path) -> None: ...
 
@@ -92,7 +91,7 @@ class SageMaker:
         """Loads a model: 200, 409 when it is loaded, 507 when there is no memory for it."""
         try:
             asked = msgspec.json.decode(request.body, type=LoadRequest)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(f"The body is no load request: {error}.", fix="Send model_name and url.") from None
         await self._host.load(asked.model_name, Path(asked.url))
         return json_response({"modelName": asked.model_name, "modelUrl": asked.url})
