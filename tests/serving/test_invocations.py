@@ -59,6 +59,8 @@ def test_the_old_dialects_get_the_bare_list(iris: Served, content_type: str, bod
         ("text/csv; charset=utf-8", ",".join(NAMES) + "\r\n6,3,5,2\r\n5.1,3.5,1.4,0.2"),
         ("text/csv", ",".join(f'"{name}"' for name in NAMES[::-1]) + "\n2,5,3,6\n0.2,1.4,3.5,5.1\n"),
         ("text/csv", "6,3,5,2\n5.1,3.5,1.4,0.2\n"),
+        ("text/csv", "6,3,5,2\n\n5.1,3.5,1.4,0.2\n\n"),
+        ("text/csv", "+6.,3e0, 5,2\n5.1,3.5,1.4,.2\n"),
         ("text/csv; header=absent", "6,3,5,2\n5.1,3.5,1.4,0.2"),
         ("text/csv", "\ufeff" + ",".join(NAMES) + '\n"6","3","5","2"\n5.1,3.5,1.4,0.2\n'),
     ],
@@ -145,6 +147,13 @@ def test_bad_text_is_400_and_says_where(iris: Served, content_type: str, body: b
 )
 def test_an_unknown_format_is_415(iris: Served, content_type: str) -> None:
     assert iris.invoke({"inputs": [ROW]}, content_type).status == 415
+
+
+def test_an_error_names_its_request(iris: Served) -> None:
+    assert iris.invoke({}, x_request_id="mine-7").json["request_id"] == "mine-7"
+    made = [iris.invoke({}).json["request_id"] for _ in range(2)]
+    assert made[0] != made[1]
+    assert len(iris.invoke({}, x_request_id="x" * 500).json["request_id"]) < 100
 
 
 def test_a_gzip_bomb_is_413_and_broken_gzip_400(iris: Served) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from serving.served import Served, free_port
-from serving.tricky_model import RAISE
+from serving.tricky_model import RAISE, WAIT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,3 +110,37 @@ print("serving all the same")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_as_pid_1_it_drains_on_sigterm(tricky_folder: Path, tmp_path: Path, tool: Callable[[str], Path]) -> None:
+    """A container's first process gets no signal that it has no handler for; here it answers first, then ends."""
+    gate, port = tmp_path / "gate", free_port()
+    space = [str(tool("unshare")), "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    server = [sys.executable, "-m", "penstock.serving", "serve", str(tricky_folder), "--port", str(port)]
+    environment = {**os.environ, "TRICKY_GATE": str(gate)}
+    with subprocess.Popen([*space, *server], env=environment, stderr=subprocess.DEVNULL) as process:
+        served = Served.__new__(Served)
+        served.port, served.process, served.log = port, process, tricky_folder / "MLmodel"
+        served.wait_ready()
+        (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert Path(f"/proc/{first}/status").read_text().partition("NSpid:")[2].split()[:2] == [first, "1"]
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(served.invoke, {"inputs": [[WAIT, 1]]})
+            while "penstock_running_requests 1" not in served.call("GET", "/metrics").body.decode():
+                assert process.poll() is None
+            os.kill(int(first), signal.SIGTERM)
+            refuses(port)
+            gate.touch()
+            assert answer.result().json == {"predictions": [WAIT + 1]}
+        assert process.wait(60) == 0
+
+
+def refuses(port: int) -> None:
+    """Returns once nobody listens there: the drain has begun."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionResetError:  # it stopped listening while this one was in the queue
+            continue
+        except ConnectionRefusedError:
+            return

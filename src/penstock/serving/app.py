@@ -7,6 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -20,8 +21,8 @@ from penstock.serving.contracts.platforms import Platforms
 from penstock.serving.contracts.route import Route, Routes
 from penstock.serving.contracts.sagemaker import SageMaker
 from penstock.serving.engine import EngineLimits
-from penstock.serving.http.server import render_error
-from penstock.serving.http.types import Limits, Refused, Request, RequestHead, Response
+from penstock.serving.http.types import Limits, Promise, Refused, Request, RequestHead, Response
+from penstock.serving.http.wire import error_response
 from penstock.serving.metrics import Metrics
 from penstock.serving.options import ServeOptions
 from penstock.serving.request_log import RequestLog
@@ -59,25 +60,28 @@ class ModelApp:
 
     def limits(self, head: RequestHead) -> Limits:
         """Bodies are read only where something is posted. Raises NotFound and Refused before a byte of body is kept."""
-        methods, _ = self._routes.find(head)
-        return self._large if _chosen(methods, head).method == "POST" else _SMALL
+        return self._large if self._route(head)[0].method == "POST" else _SMALL
 
-    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+    def __call__(self, request: Request) -> Response | Promise | Awaitable[Response]:
         started = time.perf_counter()
-        methods, parts = self._routes.find(request)
-        route = _chosen(methods, request)
+        route, parts = request.route or self._route(request)
         result = route.handler(request, parts)
         if isinstance(result, Response):
-            self._count(route, result.status, started)
-        elif isinstance(result, asyncio.Future):
-            result.add_done_callback(lambda done: self._count_done(route, done, started))
+            self._count(route, started, result)
+        elif isinstance(result, Promise):
+            result.watch = partial(self._count, route, started)
         return result
 
+    def _route(self, head: RequestHead) -> tuple[Route, dict[str, str]]:
+        methods, parts = self._routes.find(head)
+        found = head.route = _chosen(methods, head), parts
+        return found
+
     def render_error(self, error: Exception, request: Request | None, request_id: str) -> Response:
-        """The JSON answer of an error; a traceback only when debugging."""
+        """The JSON answer of an error, with the request's id; a traceback only when debugging."""
         if isinstance(error, ModelFailed):
             LOG.error("request %s: the model failed", request_id, exc_info=error)
-        response = render_error(error, request, request_id)
+        response = error_response(error, request_id=request_id)
         self.metrics.answered(_OTHER if request is None else self._row_of(request), response.status)
         if isinstance(error, Unavailable):
             response.headers.append(("retry-after", "1"))
@@ -100,12 +104,11 @@ class ModelApp:
             self.find(None)
         return self.alive(request, parts)
 
-    def predict(self, request: Request, parts: dict[str, str]) -> Response | Awaitable[Response]:
+    def predict(self, request: Request, parts: dict[str, str]) -> Response | Promise:
         """The answer of the model that the path names, else of the only one, in the caller's dialect."""
         name = parts.get("model")
         model = self.find(None if name is None else unquote(name))
-        answer: Response | Awaitable[Response] = model.invoke(request, done=self.done)
-        return answer
+        return model.invoke(request, done=self.done)
 
     def find(self, name: str | None) -> ServedModel:
         """The model of that name. Raises NotFound, or Unavailable while the only one loads."""
@@ -171,17 +174,13 @@ class ModelApp:
 
     def _row_of(self, head: RequestHead) -> int:
         try:
-            return _chosen(self._routes.find(head)[0], head).counts_as
+            return self._route(head)[0].counts_as
         except (PenstockError, Refused):
             return _OTHER
 
-    def _count(self, route: Route, status: int, started: float) -> None:
+    def _count(self, route: Route, started: float, response: Response) -> None:
         seconds = time.perf_counter() - started if route.counts_as == 0 else None
-        self.metrics.answered(route.counts_as, status, seconds)
-
-    def _count_done(self, route: Route, done: asyncio.Future[Response], started: float) -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._count(route, done.result().status, started)
+        self.metrics.answered(route.counts_as, response.status, seconds)
 
 
 class _MethodRefused(Refused):

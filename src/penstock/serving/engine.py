@@ -18,18 +18,18 @@ from msgspec import Struct
 
 from penstock.ground.errors import InternalError, PenstockError, TimedOut, Unavailable
 from penstock.models.optimize.predictor import OriginalNeeded
-from penstock.serving.http.types import Response
+from penstock.serving.http.types import Promise, Response
 from penstock.serving.metrics import Metrics
 from penstock.serving.payload import Payload
 from penstock.serving.predictor import Predictor
 from penstock.serving.proof import batching_refused
-from penstock.serving.rows import joined, split
+from penstock.serving.rows import split
 
 DIRECT_S = 20e-6  # below this, waiting for company costs more than predicting alone
 INLINE_S = 2e-3  # the longest that other connections wait for the loop
 KNOWN_CALLS = 32  # so many calls must have been quick before one may keep the loop
 SURPRISE_S = 50e-3  # a call this long in a size that was quick: not to be trusted for long
-DISTRUST_CALLS = 4096
+DISTRUST_CALLS = 1024
 WATCH_S = 0.1
 SMOOTHING = 0.2
 NEVER = float("inf")
@@ -46,7 +46,7 @@ class Costs:
         size = rows.bit_length()
         calls, smoothed = self._known.get(size, (0, seconds))
         if seconds > SURPRISE_S:
-            calls = -DISTRUST_CALLS
+            calls = -DISTRUST_CALLS if calls >= KNOWN_CALLS else 0
         self._known[size] = (calls + 1, smoothed + SMOOTHING * (seconds - smoothed))
 
     def of(self, rows: int) -> float:
@@ -69,23 +69,18 @@ class EngineLimits(Struct, frozen=True, kw_only=True):
     batching: bool = True
 
 
-class Ticket:
+class Ticket(Promise):
     """One request in the queue: its payload (or any other work), how to encode its answer, and when it is too late."""
 
-    __slots__ = ("deadline", "encode", "future", "payload", "rows", "work")
+    __slots__ = ("deadline", "encode", "payload", "rows", "work")
 
     def __init__(
-        self,
-        payload: Payload | None,
-        work: Callable[[], Response] | None,
-        encode: Encode | None,
-        future: asyncio.Future[Response],
-        deadline: float,
+        self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None, deadline: float
     ) -> None:
+        self.outcome = self.watch = self._listener = None  # as Promise does, without the call
         self.payload = payload
         self.work = work
         self.encode = encode
-        self.future = future
         self.deadline = deadline
         self.rows = 0 if payload is None or payload.rows is None or payload.params else len(payload.rows)
 
@@ -121,8 +116,8 @@ class Engine:
         """Lets go of the thread; queued work is not begun."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def submit(self, payload: Payload, encode: Encode) -> Response | asyncio.Future[Response]:
-        """The answer at once where that is quickest, else a future of it. Raises Unavailable when the queue is full."""
+    def submit(self, payload: Payload, encode: Encode) -> Response | Promise:
+        """The answer at once where that is quickest, else its promise. Raises Unavailable when the queue is full."""
         if self._queue or self._running or not self._is_direct(payload):
             return self._enqueue(payload, None, encode)
         started = time.perf_counter()
@@ -133,8 +128,8 @@ class Engine:
         self._measured(0 if payload.rows is None else len(payload.rows), time.perf_counter() - started, 1)
         return encode(predictions)
 
-    def submit_work(self, work: Callable[[], Response]) -> asyncio.Future[Response]:
-        """A future of what ``work`` returns, done away from the loop: for bodies too large to decode in it."""
+    def submit_work(self, work: Callable[[], Response]) -> Promise:
+        """The promise of what ``work`` returns, done away from the loop: for bodies too large to decode in it."""
         return self._enqueue(None, work, None)
 
     def predict(self, payload: Payload) -> Any:
@@ -146,19 +141,19 @@ class Engine:
         batchable = self._batching and rows and not payload.params
         return self._costs.of(rows) < (DIRECT_S if batchable else INLINE_S)
 
-    def _enqueue(
-        self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None
-    ) -> asyncio.Future[Response]:
+    def _enqueue(self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None) -> Promise:
         if len(self._queue) >= self._limits.queue_requests:
             self._metrics.refused()
             raise Unavailable(
                 f"{len(self._queue)} requests are waiting already.", fix="Ask again in a moment, or add workers."
             )
-        future: asyncio.Future[Response] = self._loop.create_future()
-        self._queue.append(Ticket(payload, work, encode, future, self._loop.time() + self._limits.timeout_s))
-        self._metrics.queued(len(self._queue))
-        self._schedule()
-        return future
+        ticket = Ticket(payload, work, encode, self._loop.time() + self._limits.timeout_s)
+        self._queue.append(ticket)
+        if self._running:
+            self._metrics.queued(len(self._queue))
+        else:
+            self._schedule()
+        return ticket
 
     def _schedule(self) -> None:
         if self._scheduled or self._running or not self._queue:
@@ -232,25 +227,22 @@ class Engine:
         """While a prediction runs aside: answers those whose time is up, and comes again."""
         now = self._loop.time()
         for ticket in (*self._running, *self._queue):
-            if ticket.deadline < now:
+            if ticket.deadline < now and ticket.outcome is None:
                 self._too_late(ticket)
         if self._running:
             self._loop.call_later(WATCH_S, self._watch)
 
     def _too_late(self, ticket: Ticket) -> None:
-        if not ticket.future.done():
-            seconds = self._limits.timeout_s
-            error = TimedOut(f"There was no answer within {seconds:g} s.", fix="Send less at a time, or add workers.")
-            ticket.future.set_exception(error)
+        seconds = self._limits.timeout_s
+        error = TimedOut(f"There was no answer within {seconds:g} s.", fix="Send less at a time, or add workers.")
+        ticket.keep(error)
 
     def _deliver(self, batch: list[Ticket], answers: list[Response | Exception]) -> None:
         for ticket, answer in zip(batch, answers, strict=True):
-            if ticket.future.done():
-                continue
-            if isinstance(answer, Response):
-                ticket.future.set_result(answer)
-            else:
-                ticket.future.set_exception(answer)
+            try:
+                ticket.keep(answer)
+            except Exception as error:  # noqa: BLE001 - one connection's trouble must not keep the others' answers
+                self._loop.call_exception_handler({"message": "an answer was not delivered", "exception": error})
 
     # -- on the engine's thread
 
@@ -284,7 +276,7 @@ class Engine:
     def _together(self, batch: list[Ticket]) -> list[Response | Exception] | None:
         """The answers of one common prediction; None when it fails, for then each is asked alone."""
         payloads = [ticket.payload for ticket in batch if ticket.payload is not None]
-        merged = Payload(joined([payload.rows for payload in payloads]), payloads[0].names)
+        merged = Payload(self._predictor.table([payload.rows for payload in payloads]), payloads[0].names)
         if not self._predictor.may_go_together(merged.rows):
             return None
         counts = [ticket.rows for ticket in batch]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from penstock.ground.errors import InvalidInput, ModelFailed
 from penstock.models.load import LoadedModel
 from penstock.models.optimize.column_predictor import ColumnsPredictor
-from penstock.models.optimize.predictor import OptimizedPredictor, Original
+from penstock.models.optimize.predictor import OptimizedPredictor, Original, within
 from penstock.models.schema import DataType
 from penstock.serving.payload import Payload
+from penstock.serving.rows import joined
 
 MANY = 1 << 30
 
@@ -43,6 +45,14 @@ class Predictor:
         if self._original is not None:
             self._original.load()
 
+    def table(self, tables: Sequence[Any]) -> Any:
+        """The rows of several requests in one table: an array where that is what the model takes."""
+        together = joined(tables)
+        if not self._width or isinstance(together, np.ndarray):
+            return together
+        array = self._array(together)
+        return together if array is None else array
+
     def may_go_together(self, rows: Any) -> bool:
         """Whether none of these rows would be given to another form of the model than the rest."""
         if self._verdict is None:
@@ -51,7 +61,7 @@ class Predictor:
             array = np.asarray(rows, dtype=np.float64)
         except (TypeError, ValueError, OverflowError):
             return False
-        return bool(array.size and np.abs(array).max() <= self._verdict.limit)  # false for NaN
+        return bool(array.size) and within(array, self._verdict.limit)
 
     def predict(self, payload: Payload) -> Any:
         """The model's answer, as its library gives it. Raises OriginalNeeded until ``load_original`` was called."""

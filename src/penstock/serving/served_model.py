@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from penstock.models.load import LoadedModel
-from penstock.serving.codecs.answers import answer
+from penstock.serving.codecs.answers import answer, json_answer
 from penstock.serving.codecs.csv_table import CsvTable
 from penstock.serving.codecs.formats import OFFERED, decoder_of
 from penstock.serving.codecs.json_forms import JsonForms
 from penstock.serving.codecs.media import ContentType, Media, accepted, content_type_of, plain_body
 from penstock.serving.engine import Engine, EngineLimits
-from penstock.serving.http.types import Headers, Request, Response
+from penstock.serving.http.types import Promise, Request, Response
 from penstock.serving.metrics import Metrics
 from penstock.serving.payload import Dialect, Payload
 from penstock.serving.predictor import Predictor
 
 ASIDE_BYTES = 256 << 10  # a larger body is decoded away from the loop: 256 KiB of JSON take about 2 ms
+
+_JSON = (None, Media.JSON, Media.NUMPY_SPLIT)
+_JSON_ANSWERS = {dialect: partial(json_answer, dialect=dialect) for dialect in Dialect}
 
 Decode = Callable[[bytes, ContentType], Payload]
 Done = Callable[[Request, Payload, Any], None]
@@ -42,8 +46,8 @@ class ServedModel:
         encode: Callable[[Any, Payload], Response] | None = None,
         dialect: Dialect | None = None,
         done: Done | None = None,
-    ) -> Any:
-        """The response, or a future of it, to the body of ``request``.
+    ) -> Response | Promise:
+        """The response, or the promise of it, to the body of ``request``.
 
         ``decode`` and ``encode`` stand in for what Content-Type and Accept say; ``dialect`` overrules the payload's.
         ``done`` is told the request, its payload and the predictions.
@@ -58,12 +62,14 @@ class ServedModel:
             return found
 
         def encoder(found: Payload) -> Callable[[Any], Response]:
+            wanted = None if encode is not None else accepted(request.headers, OFFERED)
+            if done is None and encode is None and wanted in _JSON:
+                return _JSON_ANSWERS[found.dialect]  # nearly always: nothing is made for the one request
+
             def encoded(predictions: Any) -> Response:
                 if done is not None:
                     done(request, found, predictions)
-                if encode is not None:
-                    return encode(predictions, found)
-                return answer(predictions, found.dialect, _wanted(request.headers))
+                return answer(predictions, found.dialect, wanted) if encode is None else encode(predictions, found)
 
             return encoded
 
@@ -83,7 +89,3 @@ class ServedModel:
         if content_type.media is Media.CSV:
             return self.csv.decode(body, content_type)
         return decoder_of(content_type.media)(body, self.model, self._max_body_bytes)
-
-
-def _wanted(headers: Headers) -> Media | None:
-    return accepted(headers, OFFERED)

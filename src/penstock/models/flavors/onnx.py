@@ -33,6 +33,20 @@ class OnnxPredictor(Struct, frozen=True):
     inputs: tuple[tuple[str, Any], ...]
     outputs: tuple[str, ...]
 
+    def outputs_of(self, data: Any) -> list[Any]:
+        """The outputs for the array of the one input, or a dict of arrays by input, in the graph's order.
+
+        It is ``predict`` without what only others need.
+        """
+        arrays = {self.inputs[0][0]: data} if isinstance(data, np.ndarray) else data
+        feed = {
+            name: arrays[name] if dtype is None or arrays[name].dtype == dtype else arrays[name].astype(dtype)
+            for name, dtype in self.inputs
+        }
+        # The session's own method checks names and GPU options first, in Python: 9 us of 26 for a single row.
+        bare = getattr(self.native, "_sess", self.native)
+        return bare.run(list(self.outputs), feed, None)  # type: ignore[no-any-return]
+
     @property
     def takes_arrays(self) -> bool:
         return len(self.inputs) == 1

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def _compiled_answer(folder: ModelFolder, verdict: Verdict) -> CompiledAnswer | 
         _left_out("the files have changed since", "Optimize the folder again.")
         return None
     try:
-        session = get_flavor("onnx").load(read_model_folder(compiled), DATA_ONLY)
+        session: Any = get_flavor("onnx").load(read_model_folder(compiled), DATA_ONLY)
     except EnvironmentMismatch as error:
         _left_out(error.message, str(error.fix))
         return None

@@ -144,7 +144,8 @@ def _attempt(model: LoadedModel, subject: _Subject, form: Form, graph: Any) -> V
     original = model.predictor.predict
     answer = np.asarray(original(subject.batch_of(1)))
     try:
-        session = CompiledAnswer(load_model(target).predictor, answer.dtype, answer.ndim)
+        runner: Any = load_model(target).predictor
+        session = CompiledAnswer(runner, answer.dtype, answer.ndim)
         compiled = (lambda frame: session(column_feed(frame, subject.columns))) if subject.columns else session
         proof = prove(original, compiled, subject.probes)
         if proof.reason is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -13,18 +13,30 @@ from penstock.models.flavors.protocol import Predictor
 from penstock.models.optimize.verdict import Verdict
 
 
+class Session(Protocol):
+    """What runs a graph."""
+
+    def outputs_of(self, data: Any) -> list[Any]:
+        """The outputs for the one input, or for a dict of inputs, in the graph's order."""
+
+
 class CompiledAnswer(Struct, frozen=True):
     """Calls a session and gives its one output in the original's type and shape."""
 
-    predictor: Predictor
+    predictor: Session
     dtype: Any
     n_axes: int
 
     def __call__(self, rows: Any) -> Any:
-        (output,) = self.predictor.predict(rows).values()
+        (output,) = self.predictor.outputs_of(rows)
         if output.ndim > self.n_axes:
             output = output.reshape(len(output), *output.shape[2:])
         return output.astype(self.dtype, copy=False)
+
+
+def within(array: Any, limit: float) -> bool:
+    """Whether all numbers are finite and within ``limit``."""
+    return bool(np.maximum.reduce(np.abs(array), axis=None) <= limit)  # false for NaN
 
 
 class OriginalNeeded(Exception):
@@ -89,5 +101,5 @@ class OptimizedPredictor(Struct, frozen=True):
         if data.ndim != 2 or not data.size:
             return False
         if self.verdict.finite_only:
-            return bool(np.abs(data).max() <= self.verdict.limit)  # false for NaN
+            return within(data, self.verdict.limit)
         return not bool((np.abs(data) > self.verdict.limit).any())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -10,7 +9,7 @@ from penstock.ground.version import __version__
 from penstock.serving.codecs.media import ContentType
 from penstock.serving.codecs.tensors_v2 import decode_request, encode_response, metadata, payload_of
 from penstock.serving.contracts.route import Route
-from penstock.serving.http.types import Request, Response
+from penstock.serving.http.types import Promise, Request, Response
 from penstock.serving.http.wire import json_response
 from penstock.serving.payload import Dialect, Payload
 from penstock.serving.served_model import Done, ServedModel
@@ -71,10 +70,9 @@ class KServe:
         self._host.find(name)
         return json_response({"name": name, "ready": True})
 
-    def predict_v1(self, request: Request, parts: dict[str, str]) -> Response | Awaitable[Response]:
+    def predict_v1(self, request: Request, parts: dict[str, str]) -> Response | Promise:
         model = self._host.find(unquote(parts["model"]))
-        answer: Response | Awaitable[Response] = model.invoke(request, dialect=Dialect.WRAPPED, done=self._host.done)
-        return answer
+        return model.invoke(request, dialect=Dialect.WRAPPED, done=self._host.done)
 
     def server(self, _: Request, _parts: dict[str, str]) -> Response:
         return json_response({"name": "penstock", "version": __version__, "extensions": []})
@@ -98,7 +96,7 @@ class KServe:
         self._host.find(name)
         return json_response({"name": name, "ready": True})
 
-    def infer(self, request: Request, parts: dict[str, str]) -> Response | Awaitable[Response]:
+    def infer(self, request: Request, parts: dict[str, str]) -> Response | Promise:
         """The Open Inference Protocol's one call."""
         name = unquote(parts["model"])
         model = self._host.find(name)
@@ -112,7 +110,4 @@ class KServe:
         def encode(predictions: Any, _: Payload) -> Response:
             return encode_response(predictions, model=name, version=VERSION, request_id=asked[0])
 
-        answer: Response | Awaitable[Response] = model.invoke(
-            request, decode=decode, encode=encode, done=self._host.done
-        )
-        return answer
+        return model.invoke(request, decode=decode, encode=encode, done=self._host.done)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Protocol
 
 from penstock.ground.version import __version__
 from penstock.serving.contracts.route import Route
-from penstock.serving.http.types import Request, Response
+from penstock.serving.http.types import Promise, Request, Response
 from penstock.serving.metrics import Metrics
 from penstock.serving.options import ServeOptions
 
@@ -22,7 +21,7 @@ class Host(Protocol):
 
     def ready(self, request: Request, parts: dict[str, str]) -> Response: ...
 
-    def predict(self, request: Request, parts: dict[str, str]) -> Response | Awaitable[Response]: ...
+    def predict(self, request: Request, parts: dict[str, str]) -> Response | Promise: ...
 
 
 class Platforms:

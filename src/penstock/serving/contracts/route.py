@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from penstock.ground.errors import NotFound
-from penstock.serving.http.types import Request, RequestHead, Response
+from penstock.serving.http.types import Promise, Request, RequestHead, Response
 
-Handler = Callable[[Request, dict[str, str]], "Response | Awaitable[Response]"]
+Handler = Callable[[Request, dict[str, str]], "Response | Promise | Awaitable[Response]"]
 
 
 class Route(Struct, frozen=True):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 
 from penstock.serving.http.link import NEVER, Hold, Host, Link, State
-from penstock.serving.http.types import Request, Response
+from penstock.serving.http.types import Promise, Request, Response
 from penstock.serving.http.wire import LAST_CHUNK, chunk_bytes, head_bytes, may_have_body
 
 SMALL_BODY_BYTES = 64 << 10
@@ -63,19 +63,14 @@ class Answers(Link):
             result = self._host.failed(error, item)
         if isinstance(result, Response):
             self._answer(item, result)
-        elif isinstance(result, asyncio.Future):
-            result.add_done_callback(partial(self._resolved, item))
+        elif isinstance(result, Promise):
+            result.then(partial(self._kept, item))
         else:
             self._task = self._loop.create_task(self._await(item, result))
 
-    def _resolved(self, request: Request, done: asyncio.Future[Response]) -> None:
-        """Answers with a future's result; a future needs no task of its own."""
-        error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        if error is not None:
-            given = error if isinstance(error, Exception) else ConnectionAbortedError("the answer was given up")
-            self._answer(request, self._host.failed(given, request))
-        else:
-            self._answer(request, done.result())
+    def _kept(self, request: Request, outcome: Response | Exception) -> None:
+        """Answers with what was promised."""
+        self._answer(request, outcome if isinstance(outcome, Response) else self._host.failed(outcome, request))
         self._advance()
 
     async def _await(self, request: Request, awaitable: Awaitable[Response]) -> None:

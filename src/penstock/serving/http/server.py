@@ -137,7 +137,7 @@ class HttpServer:
     # -- what a connection needs of its host
 
     def failed(self, error: Exception, request: Request | None) -> Response:
-        request_id = short_id(16)
+        request_id = _given_id(request) or short_id(16)
         if isinstance(error, ClientDisconnected):
             error = Refused(400, "The request ended before its body was complete.")
         elif not isinstance(error, Refused | PenstockError):
@@ -162,6 +162,12 @@ class HttpServer:
         for connection in [each for each in self._connections if each.deadline < now]:
             connection.expire()
         self._ticker = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+
+def _given_id(request: Request | None) -> str | None:
+    """The caller's own id of the request, where it gave one that a log may hold."""
+    given = None if request is None else request.headers.get("x-request-id")
+    return given if given and len(given) <= 128 and given.isascii() and given.isprintable() else None
 
 
 def listener(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:

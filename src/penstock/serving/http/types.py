@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -70,9 +70,10 @@ class RequestHead:
 
     ``target`` is the request target as sent, ``path`` its path part, still percent-encoded, and ``query`` what follows
     the '?' (empty if nothing does). ``client`` is (address, port), or ("unix", 0).
+    ``route`` is the application's own: what it found out in ``limits`` and needs again.
     """
 
-    __slots__ = ("client", "headers", "keep_alive", "method", "path", "query", "target", "version")
+    __slots__ = ("client", "headers", "keep_alive", "method", "path", "query", "route", "target", "version")
 
     def __init__(
         self,
@@ -90,7 +91,8 @@ class RequestHead:
         self.client = client
         self.version = version
         self.keep_alive = keep_alive
-        self.path, _, self.query = _origin_form(target).partition("?")
+        self.path, _, self.query = (target if target[:1] == "/" else _origin_form(target)).partition("?")
+        self.route: Any = None
 
 
 class Request(RequestHead):
@@ -134,13 +136,45 @@ class Response:
         return f"Response({self.status}, {self.body!r}, {self.headers!r})"
 
 
+class Promise:
+    """A response that comes later, on the loop's thread.
+
+    A future would tell its listeners in the loop's next turn, each by a call of its own: 3 us a request more.
+    """
+
+    __slots__ = ("_listener", "outcome", "watch")
+
+    def __init__(self) -> None:
+        self.outcome: Response | Exception | None = None
+        self.watch: Callable[[Response], None] | None = None
+        """Is told of a response before the listener."""
+        self._listener: Callable[[Response | Exception], None] | None = None
+
+    def then(self, listener: Callable[[Response | Exception], None]) -> None:
+        """Has the one listener told of the outcome, at once if it is there."""
+        if self.outcome is None:
+            self._listener = listener
+        else:
+            listener(self.outcome)
+
+    def keep(self, outcome: Response | Exception) -> None:
+        """States the outcome; only the first counts."""
+        if self.outcome is not None:
+            return
+        self.outcome = outcome
+        if self.watch is not None and isinstance(outcome, Response):
+            self.watch(outcome)
+        if self._listener is not None:
+            self._listener(outcome)
+
+
 class Application(Protocol):
     """What a room gives the server. ``__call__`` may be async; a Response returned at once is written at once."""
 
     def limits(self, head: RequestHead) -> Limits:
         """How much body this route takes, and whether as a stream. May raise Refused or a PenstockError."""
 
-    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+    def __call__(self, request: Request) -> Response | Promise | Awaitable[Response]:
         """The answer."""
 
 

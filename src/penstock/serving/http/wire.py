@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
@@ -21,13 +22,13 @@ def json_response(value: object, status: int = 200) -> Response:
 
 
 def error_response(error: Exception, *, request_id: str | None = None) -> Response:
-    """The JSON response of ``error``: {"error_code", "message"} and, for our own failures, "request_id".
+    """The JSON response of ``error``: {"error_code", "message"} and, where one is given, "request_id".
 
     A PenstockError carries its own status and says its own words; anything else is a 500 that says none.
     """
     if isinstance(error, Refused):
         body = {"error_code": HTTPStatus(error.status).name, "message": error.message}
-        return json_response(body, error.status)
+        return json_response(body if request_id is None else {**body, "request_id": request_id}, error.status)
     if isinstance(error, PenstockError):
         body = {"error_code": error.code, "message": str(error)}
         return json_response(body if request_id is None else {**body, "request_id": request_id}, error.http_status)
@@ -41,6 +42,10 @@ def head_bytes(response: Response, *, method: str, length: int | None, close: bo
     Raises ValueError for a header that holds a line break.
     """
     status = response.status
+    if length is not None and not close and version == "1.1" and len(response.headers) == 1:
+        start = _usual_start(status, *response.headers[0])
+        if start is not None:
+            return b"%b%d\r\n%b\r\n" % (start, length, date.encode())
     lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
     has_length = status in _BODILESS
     for name, value in response.headers:
@@ -61,6 +66,15 @@ def head_bytes(response: Response, *, method: str, length: int | None, close: bo
     if text.count("\n") != len(lines) or text.count("\r") != len(lines):
         raise ValueError(f"a header of this {status} response to {method} holds a line break")
     return (text + "\r\n").encode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _usual_start(status: int, name: str, value: str) -> bytes | None:
+    """A head up to its length, for an answer with one field; None where that field needs a closer look."""
+    if status in _BODILESS or name.lower() == "content-length" or not (name + value).isprintable():
+        return None
+    line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"
+    return f"{line}{name}: {value}\r\ncontent-length: ".encode("latin-1")
 
 
 def may_have_body(method: str, status: int) -> bool:
