@@ -29,7 +29,7 @@ from tracking_parts.load import Caller
 from tracking_parts.others import cost_of_others
 from tracking_parts.rows import POINTS, ROWS, SIZES, Place, Row
 from tracking_parts.seeding import add_long_metric, fill, make_experiments
-from tracking_parts.servers import Server, running, save, start
+from tracking_parts.servers import Server, running, save, start, still_running
 from tracking_parts.stores import STORES, Cluster, open_uris
 
 PARTS = ("life", "worker", "writes", "clients", "search", "history", "others", "growth")
@@ -80,10 +80,13 @@ def parse() -> argparse.Namespace:
 
 
 def up(given: argparse.Namespace, store: str, folder: Path) -> None:
-    """Starts the contenders, fills what is not filled yet, and waits until all are at rest."""
+    """Starts the contenders (anew, if they run), fills what is not filled yet, and waits until all are at rest."""
     names = given.only.split(",") if given.only else CONTENDERS
     uris = open_uris(store, names, folder)
-    servers: dict[str, Server] = {}
+    servers = still_running(folder / "servers.json")
+    for name in names:
+        if name in servers:
+            servers.pop(name).stop()
     try:
         for name in names:
             servers[name] = start(name, uris[name], folder, mlflow=given.mlflow, drivers=given.drivers)

@@ -85,14 +85,19 @@ def save(servers: dict[str, Server], path: Path) -> None:
 
 
 def running(path: Path) -> dict[str, Server]:
-    """The servers that an earlier call started. Raises SystemExit when one of them has ended."""
-    if not path.exists():
+    """The servers that an earlier call started. Raises SystemExit when ours is not among them."""
+    servers = still_running(path)
+    if "penstock" not in servers:
         raise SystemExit("No servers run: call 'up' first.")
-    servers = {name: Server(**fields) for name, fields in json.loads(path.read_text()).items()}
-    for server in servers.values():
-        if not _alive(server.pid):
-            raise SystemExit(f"{server.name} has ended: call 'down', then 'up' again.")
     return servers
+
+
+def still_running(path: Path) -> dict[str, Server]:
+    """The servers of an earlier call that have not ended."""
+    if not path.exists():
+        return {}
+    servers = {name: Server(**fields) for name, fields in json.loads(path.read_text()).items()}
+    return {name: server for name, server in servers.items() if _alive(server.pid)}
 
 
 def free_port() -> int:

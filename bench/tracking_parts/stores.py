@@ -21,7 +21,10 @@ class Cluster:
         self.as_user: dict[str, str] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
 
     def start(self) -> str:
-        """Its URI up to the slash before a database's name."""
+        """Its URI up to the slash before a database's name; one that runs already is used."""
+        process = self.folder / "postmaster.pid"
+        if process.exists():
+            return f"postgresql://postgres@127.0.0.1:{process.read_text().splitlines()[3]}"
         port = free_port()
         if not (self.folder / "PG_VERSION").exists():
             self.folder.mkdir(parents=True)

@@ -19,6 +19,7 @@ from penstock.ground.errors import PenstockError
 from penstock.store.batches import RunBatch, write_batches
 from penstock.store.database import Session, Uncertain
 from penstock.store.open import Store
+from penstock.store.together import log_together
 
 MAX_GROUP = 256
 HERE_ITEMS = 256  # a group of more metrics, params and tags is the thread's
@@ -85,7 +86,7 @@ class Writer:
         if works is None or begun < self._slow_until:
             return False
         try:
-            outcomes: list[Outcome] = self._store.database.write_now(lambda session: write_batches(session, works))
+            outcomes: list[Outcome] = log_together(self._store.database, works, now=True)
         except Uncertain as error:
             outcomes = [error] * len(group)
         except Exception:  # noqa: BLE001  the thread finds out whose failure it is
@@ -128,7 +129,10 @@ def commit(store: Store, works: Sequence[RunBatch | Callable[[], Any]]) -> list[
 
     When the whole group fails, each work is tried alone, so that one work's failure is its own.
     """
+    batches = [work for work in works if isinstance(work, RunBatch)]
     try:
+        if len(batches) == len(works):
+            return list(log_together(store.database, batches))
         return store.database.write(lambda session: _together(session, works))
     except Uncertain as error:
         return [error] * len(works)

@@ -11,7 +11,7 @@ from penstock.ground.entities import LifecycleStage, Metric, Param, Tag
 from penstock.ground.errors import Conflict, InvalidInput, NotFound, PenstockError
 from penstock.store import limits
 from penstock.store.database import Session, single
-from penstock.store.part import TAG_RUN_NAME, Part
+from penstock.store.part import TAG_RUN_NAME
 from penstock.store.queries import Queries
 from penstock.store.search.vocabulary import INDEXED_CHARS
 
@@ -35,32 +35,6 @@ class RunHead(Struct, frozen=True):
 
     run_no: int
     experiment_id: int
-
-
-class Batches(Part):
-    """The write that training loops wait for."""
-
-    def log_batch(
-        self,
-        run_id: str,
-        *,
-        metrics: Sequence[Metric] = (),
-        params: Sequence[Param] = (),
-        tags: Sequence[Tag] = (),
-    ) -> None:
-        """Stores it all in one transaction.
-
-        Raises NotFound when the run is not there, InvalidInput when it is deleted, when an item is malformed, or when
-        a param has another value already; then nothing is stored.
-        """
-        batch = RunBatch(run_id=run_id, metrics=tuple(metrics), params=tuple(params), tags=tuple(tags))
-        for error in self.log_batches([batch]):
-            if error is not None:
-                raise error
-
-    def log_batches(self, batches: Sequence[RunBatch]) -> list[PenstockError | None]:
-        """For each batch None, or why it was refused. The good ones share one transaction."""
-        return self.database.write(lambda session: write_batches(session, batches))
 
 
 def write_batches(session: Session, batches: Sequence[RunBatch]) -> list[PenstockError | None]:
@@ -191,7 +165,7 @@ def _store_points(session: Session, good: Sequence[tuple[RunHead, RunBatch]]) ->
             row = point_row(head.run_no, metric)
             points.append(row)
             best = latest.get((head.run_no, metric.key))
-            if best is None or _rank(row) > _rank(best[1]):
+            if best is None or point_rank(row) > point_rank(best[1]):
                 latest[head.run_no, metric.key] = (head.experiment_id, row)
     session.many(SQL.add_points, points)
     session.many(SQL.raise_latest, sorted(_latest_row(experiment, row) for experiment, row in latest.values()))
@@ -204,7 +178,7 @@ def point_row(run_no: int, metric: Metric) -> PointRow:
     return (run_no, metric.key, metric.timestamp_ms, metric.step, 0.0 if nan else float(metric.value), int(nan))
 
 
-def _rank(row: PointRow) -> tuple[int, int, int, float]:
+def point_rank(row: PointRow) -> tuple[int, int, int, float]:
     return (row[3], row[2], 1 - row[5], row[4])
 
 

@@ -62,6 +62,9 @@ class Database(Protocol):
     def write_now(self, work: Callable[[Session], T]) -> T:
         """Like ``write``, but never waits for another writer. Raises Busy instead."""
 
+    def write_once(self, work: Callable[[Session], T]) -> T:
+        """What ``work`` gives back, whose one statement is a transaction of its own; to be repeated without harm."""
+
     def migrate(self, work: Callable[[Session], T]) -> T:
         """Like ``write``, while no other process migrates."""
 

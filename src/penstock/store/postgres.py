@@ -102,6 +102,9 @@ class PostgresDatabase:
     def write_now(self, work: Callable[[PostgresSession], T]) -> T:
         return self.write(work)  # writers of PostgreSQL do not queue
 
+    def write_once(self, work: Callable[[PostgresSession], T]) -> T:
+        return self.read(work)  # outside a transaction each statement is one
+
     def migrate(self, work: Callable[[PostgresSession], T]) -> T:
         def guarded(session: PostgresSession) -> T:
             session.run("SELECT pg_advisory_xact_lock(:lock)", {"lock": MIGRATION_LOCK})

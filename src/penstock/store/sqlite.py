@@ -126,6 +126,9 @@ class SqliteDatabase:
             self._current.session = None
             self._writing.__exit__()
 
+    def write_once(self, work: Callable[[SqliteSession], T]) -> T:
+        return self.write(work)
+
     def migrate(self, work: Callable[[SqliteSession], T]) -> T:
         session = self._take()
         try:

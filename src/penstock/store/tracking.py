@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.store.batches import Batches
 from penstock.store.experiments import Experiments
 from penstock.store.inputs import Inputs
 from penstock.store.logged_models import LoggedModels
 from penstock.store.metrics import Metrics
 from penstock.store.runs import Runs
+from penstock.store.together import Batches
 
 
 class TrackingStore(Experiments, Runs, Batches, Metrics, Inputs, LoggedModels):
