@@ -167,10 +167,10 @@ def test_a_deleted_run_refuses_changes_until_restored(store: Store) -> None:
         tracking.log_batch(run_id, params=[Param(key="a", value="1")])
     with pytest.raises(InvalidInput):
         tracking.update_run(run_id, status=RunStatus.FINISHED)
-    with pytest.raises(InvalidInput):
+    for _ in range(2):
         tracking.delete_run(run_id)
-    tracking.restore_run(run_id)
-    with pytest.raises(InvalidInput):
+        assert tracking.get_run(run_id).info.lifecycle_stage is LifecycleStage.DELETED
+    for _ in range(2):
         tracking.restore_run(run_id)
     tracking.log_batch(run_id, params=[Param(key="a", value="1")])
     with pytest.raises(NotFound):

@@ -96,7 +96,7 @@ def test_what_is_logged_comes_back(client: Client) -> None:
     assert run["data"]["params"] == [{"key": "p", "value": ""}, {"key": "q", "value": "5"}]
     assert run["info"]["run_name"] == "new"
     history = client.get("metrics/get-history", run_id=run_id, metric_key="m", max_results=5).json["metrics"]
-    assert history == [{"key": "m", "value": 1.5, "timestamp": 7, "step": 2, "run_id": run_id}]
+    assert history == [{"key": "m", "value": 1.5, "timestamp": 7, "step": 2}]
     ended = client.post("runs/update", run_id=run_id, status="FINISHED", end_time=9).json["run_info"]
     assert (ended["status"], ended["end_time"]) == ("FINISHED", 9)
 

@@ -16,8 +16,11 @@ from penstock.api.sync import sync
 from penstock.api.tracking import log_model_folder
 from penstock.api.transfer import import_from
 from penstock.ground.errors import InvalidInput, NotFound, NotImplementedHere
+from wire.answers import difference
 from wire.away import check_arrived, write_while_away
+from wire.conversation import STEPS, hold
 from wire.mlflow_servers import forwarding, free_port, stock_server
+from wire.peers import our_server
 
 pytestmark = pytest.mark.full  # a stock server takes twenty seconds to start, and there are two
 
@@ -88,6 +91,14 @@ def test_what_waited_arrives_under_the_servers_own_ids(server: str, tmp_path: Pa
         assert (report.refused, report.waiting) == ((), 0)
     version = urllib.request.urlopen(f"{server}/version").read().decode()
     check_arrived(server, written, tmp_path, keeps_ids=False, has_models=not version.startswith("2."))
+
+
+def test_raw_requests_over_every_route_are_answered_alike(peer_python: Callable[[str], Path], tmp_path: Path) -> None:
+    with stock_server(peer_python("mlflow"), tmp_path / "stock") as theirs, our_server(tmp_path / "ours") as ours:
+        answers = list(zip(STEPS, hold(theirs, STEPS), hold(ours, STEPS), strict=True))
+    differences = {f"{step.method} {step.path} {step.fields}": difference(step, *two) for step, *two in answers}
+    assert not {step: found for step, found in differences.items() if found}
+    assert len(answers) > 300
 
 
 def _models(tmp_path: Path) -> None:

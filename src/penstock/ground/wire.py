@@ -110,6 +110,7 @@ _DOUBLE = Kind(write_double, read_double)
 _TRUTH = Kind(bool, bool, plain=True)
 _NUMBER_AS_TEXT = Kind(str, read_integer)
 _TEXTS = Kind(list, tuple)
+_TEXT_OR_NONE = Kind(str, lambda value: str(value) or None, plain=True)
 _STAGE = _enum(LifecycleStage)
 
 TABLE: dict[type[Struct], tuple[Field, ...]] = {
@@ -188,9 +189,9 @@ TABLE: dict[type[Struct], tuple[Field, ...]] = {
         Field("current_stage", "current_stage", _TEXT),
         Field("description", "description", _TEXT),
         Field("source", "source", _TEXT),
-        Field("run_id", "run_id", _TEXT),
-        Field("run_link", "run_link", _TEXT),
-        Field("model_id", "model_id", _TEXT),
+        Field("run_id", "run_id", _TEXT_OR_NONE),
+        Field("run_link", "run_link", _TEXT_OR_NONE),
+        Field("model_id", "model_id", _TEXT_OR_NONE),
         Field("status", "status", _TEXT),
         Field("status_message", "status_message", _TEXT),
         Field("tags", "tags", _many(Tag)),

@@ -197,8 +197,8 @@ def _unique(tags: Sequence[Tag]) -> list[Tag]:
 
 
 def _absent(experiment_id: str, stage: str = "") -> NotFound:
-    kind = f"{stage} " if stage else ""
-    return NotFound(f"No {kind}Experiment with id={experiment_id} exists.", fix="List them with experiments/search.")
+    kind = f" that is {stage}" if stage else ""
+    return NotFound(f"No Experiment with id={experiment_id} exists{kind}.", fix="List them with experiments/search.")
 
 
 def _taken(session: Session, name: str) -> AlreadyExists:

@@ -163,7 +163,8 @@ def experiment_number(experiment_id: str) -> int:
     """The experiment's id as a number. Raises InvalidInput when it is none."""
     if not (experiment_id.isascii() and experiment_id.isdigit() and len(experiment_id) < 19):
         raise InvalidInput(
-            f"Invalid experiment ID: '{experiment_id[:100]}'.", fix="Give the number that experiments/create answered."
+            f"Invalid experiment ID '{experiment_id[:100]}'. Experiment ID must be a valid integer.",
+            fix="Give the number that experiments/create answered.",
         )
     return int(experiment_id)
 
@@ -177,12 +178,20 @@ def check_experiment_name(name: str) -> None:
 
 def check_location(location: str) -> None:
     """Raises InvalidInput unless artifacts can be kept at ``location``: no query, no fragment, no climbing out."""
+    if len(location) > MAX_LOCATION_CHARS:
+        raise InvalidInput(
+            "Invalid artifact path length. The length of the artifact path cannot be greater than "
+            f"{MAX_LOCATION_CHARS} characters.",
+            fix="Shorten it.",
+        )
     check_length("artifact_location", location, MAX_LOCATION_CHARS)
     parts = urlsplit_or_invalid("artifact_location", location)
     if parts.scheme in ("runs", "models"):
-        raise invalid_value("artifact_location", location, f"It cannot be a {parts.scheme}: URI.")
+        raise InvalidInput(
+            f"Artifact location cannot be a {parts.scheme}:/ URI. Given: '{location}'.", fix="Name the place itself."
+        )
     if parts.fragment or ";" in parts.path or ".." in parts.query or ".." in parts.path.split("/"):
-        raise invalid_value("artifact_location", location, "Fragments, ';' parameters and '..' are not allowed.")
+        raise InvalidInput("'artifact_location' URL can't include fragments or params.", fix="Leave '..' out, too.")
 
 
 def urlsplit_or_invalid(path: str, text: str) -> SplitResult:
@@ -230,7 +239,7 @@ def check_model_name(name: str) -> None:
     if not name:
         raise InvalidInput("Registered model name cannot be empty.", fix="Give a name.")
     if "/" in name or ":" in name or name in (".", ".."):
-        raise InvalidInput(f"Invalid name: '{name}'.", fix="Registered model name cannot contain '/' or ':'.")
+        raise InvalidInput(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.", fix="Choose another name.")
     check_length("name", name, MAX_MODEL_NAME_CHARS)
 
 

@@ -23,7 +23,7 @@ from penstock.ground.entities import (
 from penstock.ground.errors import AlreadyExists, InvalidInput, NotFound
 from penstock.ground.names import new_run_id
 from penstock.store import limits
-from penstock.store.batches import RunBatch, absent_run, active_head, deleted_run, write_batches
+from penstock.store.batches import RunBatch, absent_run, active_head, write_batches
 from penstock.store.database import Row, Session
 from penstock.store.experiments import active_experiment
 from penstock.store.inputs import Links, read_links
@@ -126,11 +126,11 @@ class Runs(Part):
         return self.database.write(work)
 
     def delete_run(self, run_id: str) -> None:
-        """Marks the run as deleted. Raises NotFound, or InvalidInput when it is deleted already."""
+        """Marks the run as deleted, if it is not. Raises NotFound."""
         self._move_run(run_id, LifecycleStage.DELETED)
 
     def restore_run(self, run_id: str) -> None:
-        """Brings a deleted run back. Raises NotFound, or InvalidInput when it is not deleted."""
+        """Brings a deleted run back, if it is one. Raises NotFound."""
         self._move_run(run_id, LifecycleStage.ACTIVE)
 
     def delete_tag(self, run_id: str, key: str) -> None:
@@ -185,8 +185,8 @@ class Runs(Part):
     def _move_run(self, run_id: str, stage: LifecycleStage) -> None:
         def work(session: Session) -> None:
             row = _row(session, run_id)
-            if row[9] == stage:
-                raise deleted_run(run_id) if stage is LifecycleStage.DELETED else _not_deleted(run_id)
+            if row[9] == stage:  # as in MLflow, which lets a repeated request pass
+                return
             moment = self.clock.now_ms() if stage is LifecycleStage.DELETED else None
             session.run(SQL.set_stage, {"run_no": row[0], "stage": stage.value, "deleted_time_ms": moment})
 
@@ -231,12 +231,6 @@ def _chosen_name(run_name: str | None, tags: Sequence[Tag]) -> str:
     name = run_name or tagged or new_run_name()
     limits.check_length("run_name", name, limits.MAX_VALUE_CHARS)
     return name
-
-
-def _not_deleted(run_id: str) -> InvalidInput:
-    return InvalidInput(
-        f"The run {run_id} must be in the 'deleted' state. Current state is active.", fix="It needs no restoring."
-    )
 
 
 def _info(row: Row) -> RunInfo:

@@ -45,8 +45,8 @@ def server_info(context: Context) -> Answer:
         "trace_archival_enabled": False,
         "multipart_uploads_enabled": signs,
         "multipart_downloads_enabled": signs,
-        "presigned_uploads_supported": False,
-        "presigned_downloads_supported": signs,
+        "presigned_upload_run_id_supported": True,
+        "presigned_upload_model_id_supported": True,
         "features_enabled": {},
         "served_by": "penstock",
     }

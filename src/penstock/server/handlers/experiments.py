@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from penstock.ground.entities import Experiment, Page, Tag, ViewType
@@ -36,9 +37,9 @@ def search(context: Context, **wanted: Any) -> Answer:
     return page_answer("experiments", page)
 
 
-def page_answer(key: str, page: Page[Any]) -> Answer:
+def page_answer(key: str, page: Page[Any], write: Callable[[Any], Answer] = to_wire) -> Answer:
     """The page under ``key``, with the next page's token where there is one."""
-    answer: Answer = {key: [to_wire(item) for item in page.items]} if page.items else {}
+    answer: Answer = {key: [write(item) for item in page.items]} if page.items else {}
     if page.next_page_token:
         answer["next_page_token"] = page.next_page_token
     return answer

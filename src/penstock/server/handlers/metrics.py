@@ -21,18 +21,23 @@ DEFAULT_SAMPLE = 2500
 
 def history(context: Context, *, run_id: str, key: str, limit: int, page_token: str | None) -> Answer:
     page = context.store.tracking.metric_history(run_id, key, limit=limit, page_token=page_token)
-    answer: Answer = {"metrics": _points(page.items)} if page.items else {}
+    answer: Answer = {"metrics": [_point(point) for point in page.items]} if page.items else {}
     return answer | ({"next_page_token": page.next_page_token} if page.next_page_token else {})
 
 
-class _Point(Struct, frozen=True):
+class _Point(Struct, frozen=True, omit_defaults=True):
     """A point of a history under its names on the wire; encoded as it is, for there may be a million."""
 
     key: str
     value: float | str
     timestamp: int
     step: int
-    run_id: str | None
+    run_id: str | None = None
+
+
+def _point(point: Metric) -> _Point:
+    """The point, without the run that was asked for."""
+    return _Point(point.key, write_double(point.value), point.timestamp_ms, point.step)
 
 
 def _points(metrics: tuple[Metric, ...]) -> list[_Point]:

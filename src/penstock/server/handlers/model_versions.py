@@ -45,7 +45,7 @@ def create(
     )
     if model_id:
         _note_version(context, model_id, version)
-    return {"model_version": to_wire(version)}
+    return {"model_version": version_json(version)}
 
 
 def _inherited(
@@ -73,24 +73,29 @@ def _note_version(context: Context, model_id: str, version: ModelVersion) -> Non
         context.store.tracking.set_logged_model_tags(model_id, [Tag(key=TAG_VERSIONS, value=value)])
 
 
+def version_json(version: ModelVersion) -> Answer:
+    """A version as MLflow's JSON has it, which writes its run and its link though there are none."""
+    return {"run_id": "", "run_link": "", **to_wire(version)}
+
+
 def get(context: Context, *, name: str, version: int) -> Answer:
-    return {"model_version": to_wire(context.store.registry.get_model_version(name, version))}
+    return {"model_version": version_json(context.store.registry.get_model_version(name, version))}
 
 
 def search(context: Context, **wanted: Any) -> Answer:
-    return page_answer("model_versions", context.store.registry.search_model_versions(**wanted))
+    return page_answer("model_versions", context.store.registry.search_model_versions(**wanted), version_json)
 
 
 def update(context: Context, *, name: str, version: int, description: str) -> Answer:
     changed = context.store.registry.update_model_version(name, version, description=description)
-    return {"model_version": to_wire(changed)}
+    return {"model_version": version_json(changed)}
 
 
 def transition(context: Context, *, name: str, version: int, stage: str, archive_existing_versions: bool) -> Answer:
     moved = context.store.registry.transition_stage(
         name, version, stage=stage, archive_existing_versions=archive_existing_versions, user_id=context.user_id
     )
-    return {"model_version": to_wire(moved)}
+    return {"model_version": version_json(moved)}
 
 
 def delete(context: Context, *, name: str, version: int) -> Answer:

@@ -43,13 +43,13 @@ def presigned(context: Context, *, path: str) -> Answer:
 
 
 def download_url(context: Context, *, run_id: str | None, model_id: str | None, path: str, expiration: int) -> Answer:
-    storage = _direct(context, run_id, model_id)
+    storage = _direct(context, run_id, model_id, "download")
     url, size_bytes = storage.download_url(_file(path), seconds=_seconds(expiration))
     return {"presigned_url": url, "headers": {}, "file_size": size_bytes}
 
 
 def upload_url(context: Context, *, run_id: str | None, model_id: str | None, path: str, expiration: int) -> Answer:
-    storage = _direct(context, run_id, model_id)
+    storage = _direct(context, run_id, model_id, "upload")
     return {"presigned_url": storage.upload_url(_file(path), seconds=_seconds(expiration)), "headers": {}}
 
 
@@ -58,7 +58,7 @@ def _proxied(context: Context) -> PartwiseStorage:
     return open_parts(context.options.artifacts_destination)
 
 
-def _direct(context: Context, run_id: str | None, model_id: str | None) -> PartwiseStorage:
+def _direct(context: Context, run_id: str | None, model_id: str | None, doing: str) -> PartwiseStorage:
     """The storage of a run or a logged model whose root is not behind the proxy."""
     if bool(run_id) == bool(model_id):
         raise InvalidInput("Exactly one of run_id and model_id has to be given.", fix="Send one of them.")
@@ -66,7 +66,10 @@ def _direct(context: Context, run_id: str | None, model_id: str | None) -> Partw
     root = tracking.get_run(run_id).info.artifact_uri if run_id else ""
     root = root or tracking.get_logged_model(model_id or "").artifact_uri
     if root.startswith(PROXY_SCHEME):
-        raise InvalidInput("These artifacts lie behind the proxy.", fix="Use the mlflow-artifacts routes.")
+        raise InvalidInput(
+            f"Presigned {doing} is not supported for proxied artifact storage (artifact URI scheme: mlflow-artifacts).",
+            fix="Use the mlflow-artifacts routes.",
+        )
     return open_parts(root)
 
 

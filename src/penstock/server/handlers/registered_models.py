@@ -4,36 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.ground.entities import Tag
+from penstock.ground.entities import RegisteredModel, Tag
 from penstock.ground.wire import to_wire
 from penstock.server.context import Context
 from penstock.server.fields import integer, tags, text, texts
 from penstock.server.handlers.experiments import Answer, page_answer
+from penstock.server.handlers.model_versions import version_json
 from penstock.server.routes import Route, reads, writes
 
 BASE = "2.0/mlflow/registered-models"
 
 
+def model_json(model: RegisteredModel) -> Answer:
+    """A registered model as MLflow's JSON has it."""
+    answer = to_wire(model)
+    if model.latest_versions:
+        answer["latest_versions"] = [version_json(version) for version in model.latest_versions]
+    return answer
+
+
 def create(context: Context, *, name: str, description: str, tags: tuple[Tag, ...]) -> Answer:
     model = context.store.registry.create_registered_model(name, description=description, tags=tags)
-    return {"registered_model": to_wire(model)}
+    return {"registered_model": model_json(model)}
 
 
 def get(context: Context, *, name: str) -> Answer:
-    return {"registered_model": to_wire(context.store.registry.get_registered_model(name))}
+    return {"registered_model": model_json(context.store.registry.get_registered_model(name))}
 
 
 def search(context: Context, **wanted: Any) -> Answer:
-    return page_answer("registered_models", context.store.registry.search_registered_models(**wanted))
+    return page_answer("registered_models", context.store.registry.search_registered_models(**wanted), model_json)
 
 
 def update(context: Context, *, name: str, description: str) -> Answer:
     model = context.store.registry.update_registered_model(name, description=description)
-    return {"registered_model": to_wire(model)}
+    return {"registered_model": model_json(model)}
 
 
 def rename(context: Context, *, name: str, new_name: str) -> Answer:
-    return {"registered_model": to_wire(context.store.registry.rename_registered_model(name, new_name))}
+    return {"registered_model": model_json(context.store.registry.rename_registered_model(name, new_name))}
 
 
 def delete(context: Context, *, name: str) -> Answer:
@@ -43,7 +52,7 @@ def delete(context: Context, *, name: str) -> Answer:
 
 def latest_versions(context: Context, *, name: str, stages: tuple[str, ...]) -> Answer:
     versions = context.store.registry.latest_versions(name, stages=stages)
-    return {"model_versions": [to_wire(version) for version in versions]} if versions else {}
+    return {"model_versions": [version_json(version) for version in versions]} if versions else {}
 
 
 def set_tag(context: Context, *, name: str, key: str, value: str) -> Answer:
@@ -62,7 +71,7 @@ def set_alias(context: Context, *, name: str, alias: str, version: int) -> Answe
 
 
 def get_by_alias(context: Context, *, name: str, alias: str) -> Answer:
-    return {"model_version": to_wire(context.store.registry.get_by_alias(name, alias))}
+    return {"model_version": version_json(context.store.registry.get_by_alias(name, alias))}
 
 
 def delete_alias(context: Context, *, name: str, alias: str) -> Answer:

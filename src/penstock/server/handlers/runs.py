@@ -62,7 +62,7 @@ def create(
         tags=tags,
         run_id=run_id,
     )
-    return {"run": to_wire(run)}
+    return {"run": {"inputs": {}, **to_wire(run)}}
 
 
 def get(context: Context, *, run_id: str) -> dict[str, RunJson]:

@@ -95,7 +95,7 @@ class _Parser:
                 f"Invalid comparator '{operator}' not one of '{', '.join(allowed)}' for {name.source}.",
                 fix="Use one of these.",
             )
-        return Comparison(subject, key, operator, self.value(operator, numeric=numeric))
+        return Comparison(subject, key, operator, self.value(operator, numeric=numeric, noun=_noun(subject, key)))
 
     def operator(self) -> str:
         token = self.take()
@@ -117,17 +117,17 @@ class _Parser:
             return "IS NOT NULL"
         raise invalid_clause(f"IS {word}")
 
-    def value(self, operator: str, *, numeric: bool) -> Value:
+    def value(self, operator: str, *, numeric: bool, noun: str) -> Value:
         if operator in ("IS NULL", "IS NOT NULL"):
             return None
         if operator in ("IN", "NOT IN"):
             return self._list()
         token = self.take()
         if numeric:
-            return _number(token)
+            return _number(token, noun)
         if token.kind is not Kind.TEXT:
             raise InvalidInput(
-                f"Expected a quoted string value (e.g. 'my-value'). Got value {token.source}.",
+                f"Expected a quoted string value for {noun} (e.g. 'my-value'). Got value {token.source}.",
                 fix="Use either single or double quotes.",
             )
         if operator in ("LIKE", "ILIKE") and len(token.text) > MAX_PATTERN_CHARS:
@@ -189,9 +189,16 @@ def _rules(subject: str, key: str, vocabulary: Vocabulary) -> tuple[tuple[str, .
     return keyed.operators, keyed.numeric
 
 
-def _number(token: Token) -> int | float:
+def _noun(subject: str, key: str) -> str:
+    """What MLflow's messages call it."""
+    return {"param": "parameter", "attribute": f"attribute '{key}'"}.get(subject, subject)
+
+
+def _number(token: Token, noun: str) -> int | float:
     if token.kind is not Kind.NUMBER:
-        raise InvalidInput(f"Expected numeric value type. Found {token.source}.", fix="Write a number without quotes.")
+        raise InvalidInput(
+            f"Expected numeric value type for {noun}. Found {token.source}.", fix="Write a number without quotes."
+        )
     try:
         whole = int(token.text)
     except ValueError:
