@@ -65,6 +65,14 @@ def test_other_bytes_under_a_locked_version_are_refused(tmp_path: Path, resolved
         resolved("two")
 
 
+def test_a_locked_version_that_was_taken_away_is_named_with_the_way_out(tmp_path: Path, resolved: Resolve):
+    keep_lock(tmp_path, resolved())
+    (tmp_path / "wheels" / "base-1.0-py3-none-any.whl").unlink()
+    make_wheel(tmp_path / "wheels", "base", "2.0")
+    with pytest.raises(EnvironmentMismatch, match=r"requirements-linux-amd64\.lock.*base==1\.0.*--refresh"):
+        resolved("two")
+
+
 def test_it_is_no_part_of_the_model(small_world: SmallWorld, tmp_path: Path):
     folder = small_world.model(tmp_path / "model")
     options = BuildOptions(apt_sources=small_world.apt_sources)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from penstock.ground.errors import IntegrityError, StorageFailed
+from penstock.ground.errors import EnvironmentMismatch, IntegrityError, StorageFailed
 from penstock.ground.files import write_atomically
 from penstock.images.target import Target
 from penstock.images.wheels.lock import Lock
@@ -34,13 +34,20 @@ def resolve_for_model(
 ) -> Lock:
     """What the lock kept in the model's ``folder`` names, if it was made for these requirements; else ``resolve``.
 
-    Raises IntegrityError when an index has other bytes now under a locked version; and as ``resolve`` does.
+    Raises IntegrityError when an index has other bytes now under a locked version, EnvironmentMismatch when it has none
+    any more; and as ``resolve`` does.
     """
     wanted = wanted_lines(requirements)
     pins = () if refresh else _pins(folder / lock_name(target), wanted, target)
     if not pins:
         return resolve(wanted, target, cache_dir=cache_dir, environment=environment, refresh=refresh)
-    found = resolve_pins(pins, target, cache_dir=cache_dir, environment=environment)
+    try:
+        found = resolve_pins(pins, target, cache_dir=cache_dir, environment=environment)
+    except EnvironmentMismatch as error:
+        raise EnvironmentMismatch(
+            f"What {folder / lock_name(target)} names is not all on the index any more: {error.message}",
+            fix="Build with --refresh to lock it anew.",
+        ) from error
     lock = msgspec.structs.replace(found, requirements=wanted)
     _check(lock, pins)
     return lock
