@@ -22,17 +22,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Image:
 
 
 @pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneInfo]:
+def plane_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the folder's plane keeps its state."""
+    return tmp_path_factory.mktemp("plane")
+
+
+@pytest.fixture(scope="session")
+def plane(plane_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneInfo]:
     """A plane that all tests of the folder share; each uses names of its own."""
-    state_dir = tmp_path_factory.mktemp("plane")
-    yield start_plane(state_dir, cache_dir=tmp_path_factory.mktemp("plane-cache"), detached=False)
-    stop_plane(state_dir)
+    yield start_plane(plane_dir, cache_dir=tmp_path_factory.mktemp("plane-cache"), detached=False)
+    stop_plane(plane_dir)
 
 
 @pytest.fixture
-def stage(plane: PlaneInfo, tiny: Image, tmp_path: Path) -> Iterator[Stage]:
+def stage(plane: PlaneInfo, plane_dir: Path, tiny: Image, tmp_path: Path) -> Iterator[Stage]:
     """A target on the plane, with the tiny image at hand; what a test leaves is deleted after it."""
     one = Stage(plane, tiny, tmp_path)
+    one.plane_dir = plane_dir
     yield one
     one.clear()
 

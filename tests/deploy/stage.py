@@ -37,6 +37,7 @@ class Stage:
 
     def __init__(self, plane: PlaneInfo, image: Image, directory: Path) -> None:
         self.plane = plane
+        self.plane_dir = directory
         self.image = image
         self.directory = directory
         boto = session_on(plane)

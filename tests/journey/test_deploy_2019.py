@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestRegressor
 
-from deploy.conftest import plane, stage, tiny  # noqa: F401 - fixtures
+from deploy.conftest import plane, plane_dir, stage, tiny  # noqa: F401 - fixtures
 from deploy.stage import Stage
 from penstock.deploy.discover import discover
 from penstock.deploy.roles import trust_policy

@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 import penstock
-from deploy.conftest import plane, stage, tiny  # noqa: F401 - fixtures
+from deploy.conftest import plane, plane_dir, stage, tiny  # noqa: F401 - fixtures
 from deploy.stage import Stage
 from penstock.cli.main import penstock as program
 from penstock.ground.errors import Unavailable
@@ -45,8 +45,18 @@ def environment(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(key, value)
 
 
-def test_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path) -> None:
+def test_rehearse_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path, stage: Stage) -> None:  # noqa: F811
     common = (str(model), "--name", "cli")
+    (tmp_path / "state" / "planes").mkdir(parents=True)
+    (tmp_path / "state" / "planes" / "local").symlink_to(stage.plane_dir)
+    assert any("never rehearsed" in warning for warning in _run("plan", *common)["warnings"])
+    rehearsed = _run("rehearse", str(model), "--soak", "1.5")
+    assert rehearsed["calls"] > 10
+    assert rehearsed["p50_ms"] <= rehearsed["p99_ms"]
+    assert 0 < rehearsed["memory_bytes"] < rehearsed["memory_limit_bytes"] == 8 * 2**30
+    assert rehearsed["large"]["answer"] == ""
+    assert all(one["refused"] for one in rehearsed["malformed"])
+    assert _run("plan", *common)["warnings"] == []
     assert _run("plan", *common, "--detailed-exitcode", code=3)["changes"] is True
     refused = _run("deploy", *common, code=2)
     assert "--yes" in refused["error"]["fix"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.conftest import plane, stage, tiny  # noqa: F401 - fixtures
+from deploy.conftest import plane, plane_dir, stage, tiny  # noqa: F401 - fixtures
 from deploy.mlflow_peer import MlflowPeer
 from deploy.stage import Stage
 from penstock.deploy.repository import get_login

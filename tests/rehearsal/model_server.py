@@ -57,6 +57,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, b'{"predictions": %s}' % os.environ["PREDICTIONS"].encode())
         elif mode == "fail":
             self.answer(400, b"bad rows")
+        elif mode.startswith("status="):
+            print("Traceback (most recent call last):\nZeroDivisionError: division by zero", flush=True)
+            self.answer(int(mode.partition("=")[2]), b"division by zero")
         elif mode == "crash":
             os._exit(3)
         elif mode == "sick":

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.api.deployments_model import ModelSource
 from penstock.deploy.apply import Probe
 from penstock.deploy.failure import explain_failure
-from penstock.deploy.invoke import invoke
+from penstock.deploy.invoke import invoke, invoke_async
 from penstock.deploy.session import AwsSession
 from penstock.ground.errors import EndpointFailed, PenstockError
 from penstock.models.load import load_model
@@ -42,7 +42,11 @@ def example_probe(model: ModelSource, *, variant: str | None = None) -> Probe | 
 
     def probe(aws: AwsSession, name: str) -> None:
         try:
-            answer = invoke(aws, name, body, content_type="application/json", variant=variant)
+            found = aws.call("sagemaker", "describe_endpoint", EndpointName=name)
+            if "AsyncInferenceConfig" in found:
+                answer = invoke_async(aws, name, body)
+            else:
+                answer = invoke(aws, name, body, content_type="application/json", variant=variant)
         except PenstockError as error:
             what = f"The endpoint {name!r} is InService but does not answer the model's input example"
             raise explain_failure(aws, name, what, reason=error.message) from error

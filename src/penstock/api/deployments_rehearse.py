@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from penstock.api.deployments_model import ModelSource, open_model
-from penstock.api.deployments_package import Packed, pack
-from penstock.api.deployments_probe import example_probe
+from penstock.api.deployments_model import ModelSource
+from penstock.api.deployments_package import Packed, pack_all
+from penstock.api.deployments_probe import variants_probe
 from penstock.api.deployments_target import local_target
+from penstock.api.deployments_trial import LargeBody, Refused, Trial, run_trial
+from penstock.deploy.bucket import BucketKind, split_url
+from penstock.deploy.kinds import Making
 from penstock.deploy.limits import Measured, refusals
 from penstock.deploy.options import DeployOptions, build_request
-from penstock.deploy.request import DeployRequest, Package
+from penstock.deploy.request import DEFAULT_INSTANCE_TYPE, DeployRequest, Package
 from penstock.deploy.targets.sagemaker import SageMakerTarget
 from penstock.ground.clock import SYSTEM_CLOCK
-from penstock.ground.errors import ModelFailed, PenstockError, RehearsalFailed
+from penstock.ground.errors import PenstockError, RehearsalFailed
 from penstock.ground.files import write_atomically
 from penstock.ground.progress import SILENT, Progress
 from penstock.ground.settings import Settings, load_settings
 from penstock.images.build import BuiltImage
-
-# Bodies that a caller may send by mistake: each must be refused, none may break the server.
-MALFORMED: dict[str, tuple[bytes, str]] = {
-    "not JSON": (b"{", "application/json"),
-    "an empty body": (b"", "application/json"),
-    "no known form": (b'{"rows": []}', "application/json"),
-    "a format nobody reads": (b"x", "application/x-nothing"),
-}
-
-
-class Refused(Struct, frozen=True, kw_only=True):
-    """How the model met one malformed body: ``refused`` is False if it took it or broke."""
-
-    what: str
-    refused: bool
-    answer: str
+from penstock.rehearsal.hosting.instances import memory_bytes_of
 
 
 class Rehearsal(Struct, frozen=True, kw_only=True):
-    """What a rehearsal saw. Latencies are the caller's, in milliseconds; ``would_fail`` is empty when all is well."""
+    """What a rehearsal saw. Latencies are the caller's, in milliseconds; ``would_fail`` is empty when all is well.
+
+    ``start_s`` is from CreateEndpoint until it is in service; ``memory_bytes`` the most the container held, seen once a
+    second, and ``memory_limit_bytes`` what its instance type has.
+    """
 
     model_uri: str
     package: str
     at_ms: int
+    instance_type: str
     start_s: float
+    image_bytes: int = 0
+    archive_bytes: int = 0
     calls: int = 0
     p50_ms: float | None = None
     p99_ms: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int = 0
+    payload_bytes: int = 0
+    large: LargeBody | None = None
     malformed: tuple[Refused, ...] = ()
     would_fail: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -61,7 +61,7 @@ class Rehearsal(Struct, frozen=True, kw_only=True):
 
 
 def rehearse(
-    model: str | Path | ModelSource,
+    model: str | Path | ModelSource | None,
     *,
     options: DeployOptions | None = None,
     image: BuiltImage | str | None = None,
@@ -71,41 +71,76 @@ def rehearse(
 ) -> Rehearsal:
     """Deploys the model to the embedded plane, tries it, and removes it again; a pass is remembered for ``deploy``.
 
+    The plane keeps the limits of the instance type and of SageMaker: memory, the ping's 2 s, an invocation's 60 s, the
+    minutes to start. What only the account has (a role, a bucket) is left to the plane.
     Raises RehearsalFailed with the cause when it does not come up or would fail on SageMaker.
     """
-    known, how = settings or load_settings(), options or DeployOptions()
-    source, target = open_model(model), local_target(known)
-    packed = pack(source, options=how, image=image, settings=known, progress=progress)
+    known, given = settings or load_settings(), options or DeployOptions()
+    how, target = replace(given, role=None, bucket=None), local_target(known)
+    packed = pack_all(model, options=how, image=image, standing={}, settings=known, progress=progress)
     name = f"rehearse-{package_id(packed.package)[:12]}"
-    request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms())
+    request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms(), packages=packed.packages)
+    source = next(iter(packed.models.values()))
     try:
-        begun = time.perf_counter()
-        _bring_up(target, request, packed, source, progress)
-        start_s = time.perf_counter() - begun
-        with progress.phase("Soak and malformed input"):
-            seen = _try(target, name, source, soak_s)
+        start_s = _bring_up(target, request, packed, progress)
+        with progress.phase("Soak, a large body, malformed input"):
+            serverless = request.variants[0].serverless is not None
+            example = source.folder.input_example()
+            awaits = (
+                request.async_inference is not None
+            )  # Takes no calls that wait for their answer; it was asked above.
+            seen = Trial() if awaits else run_trial(target, name, example, soak_s=soak_s, serverless=serverless)
     finally:
         target.delete(name, force=True, progress=progress)
-    latencies, malformed, payload = seen
-    measured = Measured(start_s=start_s, slowest_ms=max(latencies, default=0.0), payload_bytes=payload)
-    result = Rehearsal(
-        model_uri=source.uri,
-        package=package_id(packed.package),
-        at_ms=SYSTEM_CLOCK.now_ms(),
-        start_s=round(start_s, 3),
-        calls=len(latencies),
-        p50_ms=_quantile(latencies, 0.50),
-        p99_ms=_quantile(latencies, 0.99),
-        malformed=malformed,
-        would_fail=(
-            *refusals(request, measured),
-            *(f"It broke on {one.what}." for one in malformed if not one.refused),
-        ),
-    )
+    result = _result(request, source.uri, start_s, seen, remarks=_remarks(given))
     if not result.passed:
         raise RehearsalFailed(" ".join(result.would_fail), fix="Correct it, then rehearse again.")
-    write_atomically(_memory(known, result.package), msgspec.json.encode(result))
+    for package in (packed.package, *packed.packages.values()):
+        write_atomically(_memory(known, package_id(package)), msgspec.json.encode(result))
     return result
+
+
+def _result(
+    request: DeployRequest, model_uri: str, start_s: float, seen: Trial, *, remarks: tuple[str, ...]
+) -> Rehearsal:
+    """The trial judged by SageMaker's limits. Pure but for the time."""
+    variant, package = request.variants[0], request.package
+    measured = Measured(
+        start_s=start_s, slowest_ms=seen.slowest_ms, payload_bytes=seen.payload_bytes,
+        memory_percent=seen.memory_percent,
+    )  # fmt: skip
+    kind = variant.instance_type or DEFAULT_INSTANCE_TYPE
+    limit = variant.serverless.memory_mb * 2**20 if variant.serverless else memory_bytes_of(kind)
+    return Rehearsal(
+        model_uri=model_uri,
+        package=package_id(package),
+        at_ms=SYSTEM_CLOCK.now_ms(),
+        instance_type="serverless" if variant.serverless else kind,
+        start_s=round(start_s, 3),
+        image_bytes=package.image.size_bytes,
+        archive_bytes=package.archive.size_bytes if package.archive else 0,
+        calls=len(seen.latencies_ms),
+        p50_ms=_quantile(seen.latencies_ms, 0.50),
+        p99_ms=_quantile(seen.latencies_ms, 0.99),
+        memory_bytes=None if seen.memory_percent is None else int(limit * seen.memory_percent / 100),
+        memory_limit_bytes=limit,
+        payload_bytes=seen.payload_bytes,
+        large=seen.large,
+        malformed=seen.malformed,
+        would_fail=(
+            *refusals(request, measured),
+            *(f"It broke on {one.what}." for one in seen.malformed if not one.refused),
+        ),
+        remarks=remarks,
+    )
+
+
+def _remarks(given: DeployOptions) -> tuple[str, ...]:
+    """What the rehearsal could not take along."""
+    left = [f"{what} {value}" for what, value in (("role", given.role), ("bucket", given.bucket)) if value]
+    left += ["the VPC's routes"] if given.vpc else []
+    left += ["the KMS key"] if given.kms_key else []
+    return (f"Not rehearsed, for only the account has it: {', '.join(left)}.",) if left else ()
 
 
 def was_rehearsed(packed: Packed, settings: Settings) -> bool:
@@ -122,44 +157,30 @@ def package_id(package: Package) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _bring_up(
-    target: SageMakerTarget, request: DeployRequest, packed: Packed, source: ModelSource, progress: Progress
-) -> None:
+def _bring_up(target: SageMakerTarget, request: DeployRequest, packed: Packed, progress: Progress) -> float:
+    """Deploys it, and gives the seconds from CreateEndpoint until it was in service."""
     try:
+        for bucket in {split_url(url)[0] for url in _written(request)}:
+            BucketKind().make(Making(aws=target.aws, deployment=request.name), bucket, {})
         plan = target.plan(request)
-        target.apply(plan, materials=packed.materials, progress=progress, probe=example_probe(source))
+        probe = variants_probe(packed.models)
+        target.apply(plan, materials=packed.materials, progress=progress, probe=probe)
     except PenstockError as error:
         raise RehearsalFailed(f"The rehearsal failed. {error.message}", fix=error.fix) from error
+    found = target.aws.call("sagemaker", "describe_endpoint", EndpointName=request.name)
+    return float((found["LastModifiedTime"] - found["CreationTime"]).total_seconds())
 
 
-def _try(
-    target: SageMakerTarget, name: str, source: ModelSource, soak_s: float
-) -> tuple[list[float], tuple[Refused, ...], int]:
-    example = source.folder.input_example()
-    body = msgspec.json.encode(example.payload()) if example else b""
-    latencies = list(_soak(target, name, body, soak_s)) if example else []
-    malformed = tuple(_refused(target, name, what, *sent) for what, sent in MALFORMED.items())
-    return latencies, malformed, len(body)
+def _written(request: DeployRequest) -> Iterator[str]:
+    """The s3:// URLs that the endpoint would write to: the plane lends it buckets of those names."""
+    if request.capture:
+        yield request.capture.s3_uri
+    if request.async_inference:
+        yield request.async_inference.output_s3_uri
+        yield from filter(None, [request.async_inference.failure_s3_uri])
 
 
-def _soak(target: SageMakerTarget, name: str, body: bytes, seconds: float) -> Iterator[float]:
-    """The latency of each call, one after another, for that many seconds."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        yield target.invoke(name, body).latency_ms
-
-
-def _refused(target: SageMakerTarget, name: str, what: str, body: bytes, content_type: str) -> Refused:
-    try:
-        answer = target.invoke(name, body, content_type=content_type)
-    except ModelFailed as error:
-        return Refused(what=what, refused="answered 4" in error.message, answer=error.message.splitlines()[0][:200])
-    except PenstockError as error:
-        return Refused(what=what, refused=True, answer=error.message[:200])
-    return Refused(what=what, refused=False, answer=answer.body[:200].decode("utf-8", "replace"))
-
-
-def _quantile(values: list[float], share: float) -> float | None:
+def _quantile(values: tuple[float, ...], share: float) -> float | None:
     """The value that ``share`` of them do not exceed; None for none."""
     return round(sorted(values)[min(int(len(values) * share), len(values) - 1)], 3) if values else None
 

@@ -114,11 +114,19 @@ def _create(step: Step, making: Making, ledger: Ledger) -> None:
 def _settle(plan: Plan, making: Making, wait: bool, timeout_s: float, probe: Probe | None) -> dict[str, Any]:
     if not wait:
         return making.aws.call("sagemaker", "describe_endpoint", EndpointName=plan.name)
-    found = wait_in_service(making, plan.name, config_name=plan.config_name, timeout_s=timeout_s)
+    alarms = _watching(plan)
+    found = wait_in_service(making, plan.name, config_name=plan.config_name, timeout_s=timeout_s, alarms=alarms)
     if probe is not None and plan.changes:
         with making.progress.phase("Asking for a prediction"):
             probe(making.aws, plan.name)
     return found
+
+
+def _watching(plan: Plan) -> tuple[str, ...]:
+    """Names of the alarms that may roll the plan's update back."""
+    specs = (step.spec.get("DeploymentConfig", {}) for step in plan.steps if step.resource.kind is Kind.ENDPOINT)
+    alarms = (one for spec in specs for one in spec.get("AutoRollbackConfiguration", {}).get("Alarms", []))
+    return tuple(str(one["AlarmName"]) for one in alarms)
 
 
 def _is_final(error: PenstockError) -> bool:

@@ -16,16 +16,19 @@ SERVERLESS_IMAGE_BYTES = 10_000_000_000
 PAYLOAD_SAFE_BYTES = 6_000_000
 PAYLOAD_BYTES = 25_000_000
 SERVERLESS_PAYLOAD_BYTES = 4_000_000
+# The instance's own system and agents take some of its memory; a container that leaves less is at their mercy.
+MEMORY_PERCENT = 90.0
 ENVIRONMENT_ENTRIES = 100
 ENVIRONMENT_VALUE_BYTES = 1024
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """What a rehearsal saw: seconds until in service, the slowest call, the largest body sent."""
+    """What a rehearsal saw: seconds until in service, the slowest call, the example's size, the most memory held."""
 
     start_s: float
     slowest_ms: float
     payload_bytes: int
+    memory_percent: float | None = None
 
 
 def refusals(request: DeployRequest, measured: Measured) -> tuple[str, ...]:
@@ -55,6 +58,9 @@ def _measured_refusals(request: DeployRequest, measured: Measured) -> list[str]:
         found.append(f"It took {measured.start_s:.0f} s to start; SageMaker waits {startup:.0f} s.")
     if measured.slowest_ms > INVOCATION_S * 1000:
         found.append(f"A call took {measured.slowest_ms / 1000:.0f} s; SageMaker ends it after {INVOCATION_S:.0f} s.")
+    if measured.memory_percent is not None and measured.memory_percent > MEMORY_PERCENT:
+        held = f"{measured.memory_percent:.0f} % of the instance type's memory"
+        found.append(f"It held {held}; SageMaker's own part of the instance needs the rest.")
     payload = SERVERLESS_PAYLOAD_BYTES if _serverless(request) else PAYLOAD_BYTES
     if measured.payload_bytes > payload:
         found.append(

@@ -12,19 +12,24 @@ from penstock.ground.clock import SYSTEM_CLOCK, Clock
 from penstock.ground.errors import NotFound
 
 _PERIOD_S = 60
-# id: (metric, statistic); the latencies are in microseconds.
+_CALLS, _RESOURCES = "AWS/SageMaker", "/aws/sagemaker/Endpoints"
+# id: (namespace, metric, statistic); the latencies are in microseconds.
 _QUERIES = {
-    "invocations": ("Invocations", "Sum"),
-    "errors_4xx": ("Invocation4XXErrors", "Sum"),
-    "errors_5xx": ("Invocation5XXErrors", "Sum"),
-    "latency_avg": ("ModelLatency", "Average"),
-    "latency_max": ("ModelLatency", "Maximum"),
-    "overhead_avg": ("OverheadLatency", "Average"),
+    "invocations": (_CALLS, "Invocations", "Sum"),
+    "errors_4xx": (_CALLS, "Invocation4XXErrors", "Sum"),
+    "errors_5xx": (_CALLS, "Invocation5XXErrors", "Sum"),
+    "latency_avg": (_CALLS, "ModelLatency", "Average"),
+    "latency_max": (_CALLS, "ModelLatency", "Maximum"),
+    "overhead_avg": (_CALLS, "OverheadLatency", "Average"),
+    "memory_max": (_RESOURCES, "MemoryUtilization", "Maximum"),
 }
 
 
 class VariantMetrics(Struct, frozen=True, kw_only=True):
-    """One variant's figures over the window; latencies in milliseconds, None without calls."""
+    """One variant's figures over the window; latencies in milliseconds, None without calls.
+
+    ``memory_max_percent`` is of the instance type's memory; None where the platform does not tell.
+    """
 
     variant: str
     invocations: int = 0
@@ -33,6 +38,7 @@ class VariantMetrics(Struct, frozen=True, kw_only=True):
     model_latency_avg_ms: float | None = None
     model_latency_max_ms: float | None = None
     overhead_avg_ms: float | None = None
+    memory_max_percent: float | None = None
 
 
 class EndpointMetrics(Struct, frozen=True, kw_only=True):
@@ -79,13 +85,14 @@ def _variant(aws: AwsSession, endpoint: str, variant: str, minutes: int, clock: 
         model_latency_avg_ms=_milliseconds(values.get("latency_avg", [])),
         model_latency_max_ms=_worst(values.get("latency_max", [])),
         overhead_avg_ms=_milliseconds(values.get("overhead_avg", [])),
+        memory_max_percent=max(values.get("memory_max", []), default=None),
     )
 
 
 def _query(key: str, dimensions: list[dict[str, str]]) -> dict[str, Any]:
-    metric, statistic = _QUERIES[key]
+    namespace, metric, statistic = _QUERIES[key]
     stat = {
-        "Metric": {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": dimensions},
+        "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions},
         "Period": _PERIOD_S,
         "Stat": statistic,
     }

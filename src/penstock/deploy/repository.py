@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from penstock.deploy.diagnose import get_diagnosis
 from penstock.deploy.kinds import Making
 from penstock.deploy.resources import SHARED_TAG, tag_list
 from penstock.deploy.session import AwsSession
-from penstock.ground.errors import Conflict, IntegrityError, Unavailable
+from penstock.ground.errors import Conflict, Forbidden, IntegrityError, Unauthenticated, Unavailable
 from penstock.oci.auth import Basic
 from penstock.oci.client import RegistryClient
 from penstock.oci.reference import Reference
@@ -78,8 +81,9 @@ class ImageKind:
             raise IntegrityError(f"The image {digest} is not at hand.", fix="Run the deploy from its model again.")
         login = get_login(making.aws)
         repository, _, tag = name.partition(":")
-        client = RegistryClient(auth=Basic(login.user, login.password), insecure_http=login.insecure_http)
-        pushed = client.push(image, Reference(login.host, repository, tag), format="docker", progress=making.progress)
+        auth, place = Basic(login.user, login.password), Reference(login.host, repository, tag)
+        with _push_told(), RegistryClient(auth=auth, insecure_http=login.insecure_http) as client:
+            pushed = client.push(image, place, format="docker", progress=making.progress)
         if pushed != digest:
             raise IntegrityError(
                 f"The registry has {pushed}, but {digest} was pushed.", fix="Run the same command again."
@@ -95,3 +99,14 @@ class ImageKind:
             making.aws.find("ecr", "describe_images", repositoryName=repository, imageIds=[{"imageTag": tag}])
             is not None
         )
+
+
+@contextmanager
+def _push_told() -> Iterator[None]:
+    """Adds the diagnosis to a registry's refusal: the token, or the caller's rights."""
+    try:
+        yield
+    except Unauthenticated as error:
+        raise Unauthenticated(error.message, fix=get_diagnosis("D013").fix()) from error
+    except Forbidden as error:
+        raise Forbidden(error.message, fix=get_diagnosis("D014").fix()) from error

@@ -7,7 +7,7 @@ from typing import Any
 from penstock.deploy.failure import explain_failure
 from penstock.deploy.kinds import Making
 from penstock.deploy.logs import tail
-from penstock.ground.errors import NotFound, TimedOut
+from penstock.ground.errors import NotFound, PenstockError, TimedOut
 from penstock.ground.progress import Phase
 
 IN_SERVICE = "InService"
@@ -17,9 +17,10 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 0.25, 10.0, 1.3
 
 
 def wait_in_service(
-    making: Making, name: str, *, config_name: str | None = None, timeout_s: float = 3600.0
-) -> dict[str, Any]:
-    """The endpoint's description once it serves ``config_name`` (None: whatever it has).
+    making: Making, name: str, *, config_name: str | None = None, timeout_s: float = 3600.0,
+    alarms: tuple[str, ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """The endpoint's description once it serves ``config_name`` (None: whatever it has). ``alarms`` watch the update.
 
     Raises DeploymentFailed when it failed or rolled back, NotFound when it is gone, TimedOut when it is still busy.
     """
@@ -30,7 +31,7 @@ def wait_in_service(
             found = making.aws.call("sagemaker", "describe_endpoint", EndpointName=name)
             status = found["EndpointStatus"]
             if status == IN_SERVICE:
-                return _serving(making, name, found, config_name)
+                return _serving(making, name, found, config_name, alarms)
             if status in _ENDED_BADLY:
                 what = f"The endpoint {name!r} is {status}"
                 raise explain_failure(making.aws, name, what, reason=str(found.get("FailureReason", "")))
@@ -76,13 +77,27 @@ def wait_settled(making: Making, name: str, *, timeout_s: float = 3600.0) -> str
         pause_s = min(pause_s * _GROWTH, _LAST_PAUSE_S)
 
 
-def _serving(making: Making, name: str, found: dict[str, Any], config_name: str | None) -> dict[str, Any]:
+def _serving(
+    making: Making, name: str, found: dict[str, Any], config_name: str | None, alarms: tuple[str, ...]
+) -> dict[str, Any]:
     """The description, unless the endpoint went back to another config: InService alone is not success."""
     if config_name is None or found["EndpointConfigName"] == config_name:
         return found
-    reason = str(found.get("FailureReason", "")) or "the update was rolled back"
+    said = str(found.get("FailureReason", "")).rstrip(".") or "the update was rolled back"
+    reason = "; ".join([said, *_rung(making, alarms)])
     what = f"The endpoint {name!r} serves its former config {found['EndpointConfigName']!r} again"
     raise explain_failure(making.aws, name, what, reason=reason, rolled_back=True)
+
+
+def _rung(making: Making, alarms: tuple[str, ...]) -> list[str]:
+    """Which of the alarms ring, and why; SageMaker itself often names none."""
+    if not alarms:
+        return []
+    try:
+        found = making.aws.call("cloudwatch", "describe_alarms", AlarmNames=[*alarms], StateValue="ALARM")
+    except PenstockError:
+        return []  # That it rolled back is told all the same.
+    return [f"the alarm {one['AlarmName']!r} is in ALARM: {one['StateReason']}" for one in found["MetricAlarms"]]
 
 
 def _show(making: Making, name: str, found: dict[str, Any], phase: Phase) -> None:

@@ -73,6 +73,12 @@ class Metrics:
         with self._lock:
             self._note(region, dimensions, self._clock.now_ms() // 1000, values, namespace)
 
+    def observe(self, region: str, endpoint: str, variant: str, values: dict[str, tuple[float, str]]) -> None:
+        """Notes what an instance holds or uses, e.g. ``{"MemoryUtilization": (12.5, "Percent")}``, by the minute."""
+        dimensions: Dimensions = (("EndpointName", endpoint), ("VariantName", variant))
+        with self._lock:
+            self._note(region, dimensions, self._clock.now_ms() // 60_000 * 60, values, RESOURCES)
+
     def invocations(self, region: str, dimensions: Dimensions) -> int:
         """How many invocations have been recorded under these dimensions since the plane began."""
         return self._totals.get((region, dimensions), 0)

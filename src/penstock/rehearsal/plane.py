@@ -178,7 +178,7 @@ class Plane:
         rollouts = Rollouts(alarms=self._alarms, time_scale=self.options.time_scale)
         return Driver(
             journal=self._journal, launcher=self._launcher, routers=self._routers, rollouts=rollouts,
-            clock=self._clock, time_scale=self.options.time_scale,
+            clock=self._clock, time_scale=self.options.time_scale, observe=self._metrics.observe,
         )  # fmt: skip
 
     def _make_hosting(self) -> Hosting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from penstock.ground.clock import Clock
 from penstock.rehearsal.fleet.fleet import Fleet
 from penstock.rehearsal.fleet.instance import Instance
 from penstock.rehearsal.fleet.launcher import Launcher, LaunchFailed
-from penstock.rehearsal.fleet.memory import over_ceiling, say_killed
+from penstock.rehearsal.fleet.memory import held_bytes, is_over, say_killed
 from penstock.rehearsal.fleet.plan import FleetPlan
 from penstock.rehearsal.fleet.rollout import Rollouts
 from penstock.rehearsal.fleet.serverless import IDLE_SECONDS
@@ -30,6 +31,8 @@ LOG = logging.getLogger("penstock.rehearsal")
 _WATCH_SECONDS = 1.0
 _SILENT_PINGS = 5
 _Key = tuple[str, str]
+Observe = Callable[[str, str, str, dict[str, tuple[float, str]]], None]
+"""Takes what is seen of a variant's instance: region, endpoint, variant, and each metric's value and unit."""
 
 
 class Driver:
@@ -37,13 +40,14 @@ class Driver:
 
     def __init__(
         self, *, journal: Journal, launcher: Launcher, routers: Routers, rollouts: Rollouts, clock: Clock,
-        time_scale: float,
+        time_scale: float, observe: Observe,
     ) -> None:  # fmt: skip
         self._journal = journal
         self._launcher = launcher
         self._routers = routers
         self._rollouts = rollouts
         self._clock = clock
+        self._observe = observe
         self._idle_s = IDLE_SECONDS * time_scale
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
@@ -210,15 +214,18 @@ class Driver:
                     await self._check(key, fleet, instance)
 
     async def _keep_ceilings(self) -> None:
-        """Ends the containers that hold more memory than their instance type has."""
-        fleets = list(self._fleets.values())
-        containers = [
-            part.container for fleet in fleets for variant in fleet.variants.values() for item in variant.instances
-            for part in item.parts
-        ]  # fmt: skip
-        for container, held in await asyncio.to_thread(over_ceiling, containers):
-            say_killed(container, held)
-            await asyncio.to_thread(container.kill)
+        """Notes what containers hold, and ends those that hold more memory than their instance type has."""
+        owners = {
+            part.container: (key, name) for key, fleet in self._fleets.items()
+            for name, variant in fleet.variants.items() for item in variant.instances for part in item.parts
+        }  # fmt: skip
+        for container, held in await asyncio.to_thread(held_bytes, list(owners)):
+            (region, endpoint), variant = owners[container]
+            share = 100.0 * held / (container.spec.memory_bytes or held)
+            self._observe(region, endpoint, variant, {"MemoryUtilization": (share, "Percent")})
+            if is_over(container, held):
+                say_killed(container, held)
+                await asyncio.to_thread(container.kill)
 
     async def _check(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
         if instance.exit_code is None:

@@ -13,18 +13,21 @@ from penstock.rehearsal.runner.container import Container
 _ENGINE = "conmon"
 
 
-def over_ceiling(containers: Iterable[Container]) -> list[tuple[Container, int]]:
-    """The containers that hold more than they may, each with the bytes it holds; one walk through /proc for all."""
+def held_bytes(containers: Iterable[Container]) -> list[tuple[Container, int]]:
+    """The bytes that each container with a ceiling holds now; one walk through /proc for all."""
     watched = [container for container in containers if container.spec.memory_bytes is not None]
     if not watched:
         return []
     resident, children, engines = _processes()
-    found = []
-    for container in watched:
-        held = _held({container.process.pid, *engines.get(container.spec.name, ())}, resident, children)
-        if held > (container.spec.memory_bytes or 0):
-            found.append((container, held))
-    return found
+    return [
+        (container, _held({container.process.pid, *engines.get(container.spec.name, ())}, resident, children))
+        for container in watched
+    ]
+
+
+def is_over(container: Container, held: int) -> bool:
+    """Whether that is more than its instance type has."""
+    return held > (container.spec.memory_bytes or held)
 
 
 def say_killed(container: Container, held: int) -> None:
