@@ -28,6 +28,8 @@ from penstock.serving.rows import split
 DIRECT_S = 20e-6  # below this, waiting for company costs more than predicting alone
 INLINE_S = 2e-3  # the longest that other connections wait for the loop
 KNOWN_CALLS = 32  # so many calls must have been quick before one may keep the loop
+LONE_CALLS = 32  # so many in a row came alone: the next is not held back either
+PROBE_CALLS = 16  # but every so many one is, to see whether there is company again
 SURPRISE_S = 50e-3  # a call this long in a size that was quick: not to be trusted for long
 DISTRUST_CALLS = 1024
 WATCH_S = 0.1
@@ -100,6 +102,7 @@ class Engine:
         self._scheduled = False
         self._batching = False
         self._costs = Costs()
+        self._lone = 0  # how many predictions in a row were for one request
         self.batching_refused: str | None = "not tried yet"
 
     async def prove(self) -> str | None:
@@ -138,8 +141,10 @@ class Engine:
 
     def _is_direct(self, payload: Payload) -> bool:
         rows = 0 if payload.rows is None else len(payload.rows)
-        batchable = self._batching and rows and not payload.params
-        return self._costs.of(rows) < (DIRECT_S if batchable else INLINE_S)
+        cost = self._costs.of(rows)
+        if cost < DIRECT_S or not (self._batching and rows and not payload.params):
+            return cost < INLINE_S
+        return self._lone > LONE_CALLS and self._lone % PROBE_CALLS != 0 and cost < INLINE_S
 
     def _enqueue(self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None) -> Promise:
         if len(self._queue) >= self._limits.queue_requests:
@@ -307,7 +312,8 @@ class Engine:
         return _encoded(ticket, predictions)
 
     def _measured(self, rows: int, seconds: float, requests: int) -> None:
-        """Remembers what a prediction of this many rows costs."""
+        """Remembers what a prediction of this many rows costs, and whether it had company."""
+        self._lone = self._lone + 1 if requests == 1 else 0
         self._metrics.predicted(rows, requests, seconds)
         self._costs.add(rows, seconds)
 

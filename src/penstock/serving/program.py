@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import socket
@@ -73,6 +74,7 @@ def serve(options: ServeOptions) -> int:
     with listener(options.host, options.port) as listening:
         _share_cores(options.workers)
         model = _load(application, options.model, listening, options.workers)
+        gc.freeze()  # the collector leaves the model alone: walking a forest of 500 trees took it 0.25 s
         if options.workers == 1:
             _serve_here(application, model, options, listening)
             return 0
