@@ -107,6 +107,98 @@ def test_mlflow_reads_what_penstock_wrote(peer: Peer, tmp_path: Path, iris: tupl
     assert not [text for text in heard["warnings"] if "scikit-learn" in text or "cloudpickle" in text]
 
 
+FORMATS = ("pickle", "cloudpickle", "skops")
+WRITE_FORMAT = """
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+X, y = load_iris(return_X_y=True, as_frame=True)
+model = LogisticRegression(max_iter=200).fit(X, y)
+path, written = arguments
+options = {"serialization_format": written, "pip_requirements": ["scikit-learn"], "input_example": X[:3]}
+mlflow.sklearn.save_model(model, path, **options)
+answer = model.predict(X).tolist()
+"""
+
+
+@pytest.mark.full  # mlflow tries each input example in a server's way: half a minute in all
+@pytest.mark.parametrize("written", FORMATS)
+def test_each_format_of_sklearn_goes_both_ways(peer: Peer, tmp_path: Path, iris: Any, written: str) -> None:
+    if written == "skops":
+        pytest.importorskip("skops")
+        if peer("answer = mlflow.__version__") < "3":
+            pytest.skip("MLflow 2 writes no skops")
+    expected = peer(WRITE_FORMAT, str(tmp_path / "theirs"), written)
+    assert load_model(tmp_path / "theirs").predict(iris[0]).tolist() == expected
+    classifier = LogisticRegression(max_iter=200).fit(*iris)
+    save_model(classifier, tmp_path / "ours", input_example=iris[0][:3], serialization_format=written)
+    assert peer(READ, str(tmp_path / "ours"))["answer"] == classifier.predict(iris[0][:3]).tolist()
+
+
+# What mlflow pickled of its own classes can only be read where mlflow is, so Penstock runs there, as in its image.
+PYTHON_MODELS = """
+__name__ = "__main__"  # as in a notebook
+import sys
+from pathlib import Path
+root, sources = arguments
+sys.path.append(sources)
+from penstock.models.load import load_model
+class Times(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.factor = float(Path(context.artifacts["factor"]).read_text()) * context.model_config["again"]
+    def predict(self, context, model_input, params=None):
+        return [value * self.factor for value in model_input["x"].tolist()]
+def double(model_input):
+    return model_input * 2
+Path(root, "factor.txt").write_text("2")
+code = Path(root, "my_model.py")
+code.write_text('''
+import mlflow
+class Third(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input["x"] / 3
+mlflow.models.set_model(Third())
+''')
+rows = pd.DataFrame({"x": [3.0, 6.0]})
+plain = {"pip_requirements": ["numpy"], "signature": mlflow.models.infer_signature(rows)}
+more = {"artifacts": {"factor": str(Path(root, "factor.txt"))}, "model_config": {"again": 10}}
+mlflow.pyfunc.save_model(f"{root}/class", python_model=Times(), **more, **plain)
+mlflow.pyfunc.save_model(f"{root}/function", python_model=double, **plain)
+mlflow.pyfunc.save_model(f"{root}/code", python_model=str(code), **plain)
+read = lambda path: np.asarray(load_model(path).predict(rows)).ravel().tolist()
+answer = {name: read(f"{root}/{name}") for name in ("class", "function", "code")}
+"""
+
+
+def test_penstock_reads_mlflows_python_models(peer: Peer, tmp_path: Path) -> None:
+    sources = Path(__file__).resolve().parents[2] / "src"
+    assert peer(PYTHON_MODELS, str(tmp_path), str(sources)) == {
+        "class": [60.0, 120.0],
+        "function": [6.0, 12.0],
+        "code": [1.0, 2.0],
+    }
+
+
+CODE_FILE = """
+import penstock
+class Third(penstock.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.part = context.model_config["part"]
+    def predict(self, context, model_input, params=None):
+        return (model_input["x"] / self.part).tolist()
+penstock.pyfunc.set_model(Third())
+"""
+
+
+def test_mlflow_reads_a_code_file_where_penstock_is(peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "my_model.py").write_text(CODE_FILE)
+    example = pd.DataFrame({"x": [3.0, 6.0]})
+    options = {"model_config": {"part": 3}, "input_example": example}
+    folder = save_model(tmp_path / "my_model.py", tmp_path / "model", pip_requirements=["penstock"], **options)
+    assert load_model(folder.path).predict(example) == [1.0, 2.0]
+    sources = str(Path(__file__).resolve().parents[2] / "src")
+    assert peer("import sys; sys.path.append(arguments[1])" + READ, str(folder.path), sources)["answer"] == [1.0, 2.0]
+
+
 def test_mlflow_reads_python_models_without_penstock(peer: Peer, tmp_path: Path) -> None:
     (tmp_path / "factor.txt").write_text("2")
     notebook: dict[str, Any] = {"__name__": "__main__"}
