@@ -44,17 +44,14 @@ class ModelApp:
         self.metrics = metrics
         self.default_name = options.model_name or "model"
         self._models: dict[str, ServedModel] = {}
+        self._only: ServedModel | None = None
         self._loading: set[str] = set()
         self._proving: set[asyncio.Task[None]] = set()
         self._large = Limits(options.max_body_bytes)
-        self._log = RequestLog(options.log_sample) if options.log_sample else None
+        self.done: Done | None = RequestLog(options.log_sample).write if options.log_sample else None
+        """Who is told of each prediction: the request log, if there is one."""
         contracts = (SageMaker(self), KServe(self), Platforms(self))
         self._routes = Routes(tuple(route for contract in contracts for route in contract.routes()))
-
-    @property
-    def done(self) -> Done | None:
-        """Who is told of each prediction: the request log, if there is one."""
-        return None if self._log is None else self._log.write
 
     # -- the HTTP server calls
 
@@ -112,6 +109,8 @@ class ModelApp:
 
     def find(self, name: str | None) -> ServedModel:
         """The model of that name. Raises NotFound, or Unavailable while the only one loads."""
+        if name is None and self._only is not None:
+            return self._only
         if not self.options.multi_model and (name is None or not self.options.model_name):
             name = self.default_name
         if name == self.default_name and not self._models and not self.options.multi_model:
@@ -164,6 +163,8 @@ class ModelApp:
         )
         served = ServedModel(model, limits=limits, max_body_bytes=options.max_body_bytes, metrics=self.metrics)
         self._models[name or self.default_name] = served
+        if not options.multi_model:
+            self._only = served
         proving = asyncio.get_running_loop().create_task(self._prove(served))
         self._proving.add(proving)
         proving.add_done_callback(self._proving.discard)

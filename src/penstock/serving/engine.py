@@ -196,7 +196,7 @@ class Engine:
         rows = 0
         while queue:
             ticket = queue[0]
-            if batch and not self._goes_with(ticket, batch[0], rows):
+            if batch and (rows + ticket.rows > self._batch_rows or not self._goes_with(ticket, batch[0])):
                 break
             queue.popleft()
             if ticket.deadline < now:
@@ -206,12 +206,10 @@ class Engine:
             rows += ticket.rows
         return batch
 
-    def _goes_with(self, ticket: Ticket, first: Ticket, rows: int) -> bool:
-        if not self._batching or not ticket.rows or not first.rows or rows + ticket.rows > self._batch_rows:
-            return False
+    def _goes_with(self, ticket: Ticket, first: Ticket) -> bool:
         mine, theirs = ticket.payload, first.payload
-        assert mine is not None
-        assert theirs is not None
+        if not self._batching or not ticket.rows or not first.rows or mine is None or theirs is None:
+            return False
         return mine.names == theirs.names and type(mine.rows) is type(theirs.rows)
 
     def _run_aside(self, batch: list[Ticket]) -> None:

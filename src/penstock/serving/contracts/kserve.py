@@ -21,6 +21,7 @@ class Host(Protocol):
     """What KServe's routes need of the application."""
 
     default_name: str
+    done: Done | None
 
     def alive(self, request: Request, parts: dict[str, str]) -> Response: ...
 
@@ -30,9 +31,6 @@ class Host(Protocol):
         """The model of that name. Raises NotFound, or Unavailable while it loads."""
 
     def names(self) -> list[str]: ...
-
-    @property
-    def done(self) -> Done | None: ...
 
 
 class KServe:
