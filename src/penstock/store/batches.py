@@ -18,6 +18,7 @@ from penstock.store.search.vocabulary import INDEXED_CHARS
 SQL = Queries("batches")
 RUNS = Queries("runs")
 PointRow = tuple[int, str, int, int, float, int]
+PointRank = tuple[int, int, int, float]
 PairRow = tuple[int, str, int, str, str]
 
 
@@ -159,16 +160,17 @@ def _refuse_overtaken(session: Session, rows: dict[tuple[int, str], PairRow]) ->
 
 def _store_points(session: Session, good: Sequence[tuple[RunHead, RunBatch]]) -> None:
     points: list[PointRow] = []
-    latest: dict[tuple[int, str], tuple[int, PointRow]] = {}
+    latest: dict[tuple[int, str], tuple[PointRank, int, PointRow]] = {}
     for head, batch in good:
         for metric in batch.metrics:
             row = point_row(head.run_no, metric)
             points.append(row)
+            rank = point_rank(row)
             best = latest.get((head.run_no, metric.key))
-            if best is None or point_rank(row) > point_rank(best[1]):
-                latest[head.run_no, metric.key] = (head.experiment_id, row)
+            if best is None or rank > best[0]:
+                latest[head.run_no, metric.key] = (rank, head.experiment_id, row)
     session.many(SQL.add_points, points)
-    session.many(SQL.raise_latest, sorted(_latest_row(experiment, row) for experiment, row in latest.values()))
+    session.many(SQL.raise_latest, sorted(_latest_row(experiment, row) for _, experiment, row in latest.values()))
     session.many(SQL.add_model_points, sorted(_model_points(good)))
 
 
@@ -178,7 +180,7 @@ def point_row(run_no: int, metric: Metric) -> PointRow:
     return (run_no, metric.key, metric.timestamp_ms, metric.step, 0.0 if nan else float(metric.value), int(nan))
 
 
-def point_rank(row: PointRow) -> tuple[int, int, int, float]:
+def point_rank(row: PointRow) -> PointRank:
     return (row[3], row[2], 1 - row[5], row[4])
 
 

@@ -112,8 +112,8 @@ def check_batch(metrics: Sequence[Metric], params: Sequence[Param], tags: Sequen
     _check_count("params", len(params), MAX_PARAMS)
     _check_count("tags", len(tags), MAX_TAGS)
     _check_count("metrics, params, and tags", len(metrics) + len(params) + len(tags), MAX_ITEMS)
-    for index, metric in enumerate(metrics):
-        if not _is_plain(metric):
+    if not _are_plain(metrics):
+        for index, metric in enumerate(metrics):
             check_metric(metric, path=f"metrics[{index}]")
     for index, param in enumerate(params):
         check_pair(param, path=f"params[{index}]")
@@ -123,15 +123,18 @@ def check_batch(metrics: Sequence[Metric], params: Sequence[Param], tags: Sequen
         _check_unique(params)
 
 
-def _is_plain(metric: Metric) -> bool:
-    """Whether nothing about the point needs a closer look; a batch may hold a thousand."""
+def _are_plain(metrics: Sequence[Metric]) -> bool:
+    """Whether nothing about the points needs a closer look; a batch may hold a thousand, so none is looked at alone."""
+    if not metrics:
+        return True
+    times, steps = [metric.timestamp_ms for metric in metrics], [metric.step for metric in metrics]
     return (
-        metric.dataset_name is None
-        and metric.dataset_digest is None
-        and len(metric.key) <= MAX_KEY_CHARS
-        and _key_problem(metric.key) is None
-        and 0 <= metric.timestamp_ms < INT64
-        and -INT64 <= metric.step < INT64
+        not any(metric.dataset_name or metric.dataset_digest for metric in metrics)
+        and min(times) >= 0
+        and max(times) < INT64
+        and min(steps) >= -INT64
+        and max(steps) < INT64
+        and all(len(key) <= MAX_KEY_CHARS and not _key_problem(key) for key in {metric.key for metric in metrics})
     )
 
 
