@@ -34,7 +34,7 @@ from penstock.server.handlers import (
 )
 from penstock.server.routes import Found, Route, Routes, Work
 from penstock.server.writer import Writer
-from penstock.serving.http.types import Headers, Limits, Refused, Request, RequestHead, Response
+from penstock.serving.http.types import Headers, Limits, Promise, Refused, Request, RequestHead, Response
 from penstock.store.batches import RunBatch
 from penstock.store.open import Store
 
@@ -82,7 +82,7 @@ class TrackingApp:
             return Limits(1 << 20)
         return Limits(found.route.max_body_bytes, stream=found.route.work is Work.STREAM and head.method == "PUT")
 
-    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+    def __call__(self, request: Request) -> Response | Promise | Awaitable[Response]:
         refusal = self._guard.refuse(request)
         if refusal is not None:
             return refusal
@@ -93,7 +93,7 @@ class TrackingApp:
             return self._dress(request, self._unknown(request))
         batch = _batch_of(found, request)
         if batch is not None:
-            return self._writer.submit(batch, partial(self._kept, request))
+            return self._writer.promise(batch, partial(self._kept, request))
         return self._finished(request, self._start(found, request))
 
     def _kept(self, request: Request, error: PenstockError | None) -> Response:

@@ -10,12 +10,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from msgspec import Struct
 
 from penstock.ground.errors import PenstockError
+from penstock.serving.http.types import Promise, Response
 from penstock.store.batches import RunBatch, write_batches
 from penstock.store.database import Session, Uncertain
 from penstock.store.open import Store
@@ -26,15 +28,14 @@ HERE_ITEMS = 256  # a group of more metrics, params and tags is the thread's
 SLOW_S = 0.004  # a commit on the event loop that took longer sends the next ones to the thread,
 SLOW_FOR_S = 1.0  # for so long
 Outcome = Any
-Finish = Callable[[Outcome], Any]
+Work = RunBatch | Callable[[], Any]
 
 
 class Waiting(Struct):
     """A write that waits: a batch to be merged with others, or work of its own."""
 
-    work: RunBatch | Callable[[], Any]
-    answer: asyncio.Future[Any]
-    finish: Finish | None = None
+    work: Work
+    tell: Callable[[Outcome], None]
 
 
 class Writer:
@@ -56,16 +57,22 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="penstock-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: RunBatch | Callable[[], Any], finish: Finish | None = None) -> asyncio.Future[Any]:
-        """A future of what ``work`` gives back (None for a batch), done once it is on disk.
-
-        With ``finish`` it is a future of what that makes of the outcome: None, or why a batch was refused.
-        """
+    def submit(self, work: Work) -> asyncio.Future[Any]:
+        """A future of what ``work`` gives back (None for a batch), done once it is on disk."""
         answer: asyncio.Future[Any] = self._loop.create_future()
+        self._gather(Waiting(work, partial(_resolve, answer)))
+        return answer
+
+    def promise(self, batch: RunBatch, answer: Callable[[PenstockError | None], Response]) -> Promise:
+        """What ``answer`` makes of None, once the batch is on disk, or of why it was refused."""
+        promise = Promise()
+        self._gather(Waiting(batch, partial(_keep, promise, answer)))
+        return promise
+
+    def _gather(self, waiting: Waiting) -> None:
         if not self._gathered:
             self._loop.call_soon(self._flush)
-        self._gathered.append(Waiting(work, answer, finish))
-        return answer
+        self._gathered.append(waiting)
 
     def close(self) -> None:
         self._flush()
@@ -113,7 +120,7 @@ class Writer:
         _tell(outcomes)
 
 
-def _small(works: Sequence[RunBatch | Callable[[], Any]]) -> list[RunBatch] | None:
+def _small(works: Sequence[Work]) -> list[RunBatch] | None:
     """The works, when all are batches and few enough to be written between two turns of the loop."""
     items, batches = 0, []
     for work in works:
@@ -124,7 +131,7 @@ def _small(works: Sequence[RunBatch | Callable[[], Any]]) -> list[RunBatch] | No
     return batches if items <= HERE_ITEMS else None
 
 
-def commit(store: Store, works: Sequence[RunBatch | Callable[[], Any]]) -> list[Outcome]:
+def commit(store: Store, works: Sequence[Work]) -> list[Outcome]:
     """For each work its result or its error, all that succeeded stored in one transaction.
 
     When the whole group fails, each work is tried alone, so that one work's failure is its own.
@@ -142,7 +149,7 @@ def commit(store: Store, works: Sequence[RunBatch | Callable[[], Any]]) -> list[
     return [outcome for work in works for outcome in commit(store, [work])]
 
 
-def _together(session: Session, works: Sequence[RunBatch | Callable[[], Any]]) -> list[Outcome]:
+def _together(session: Session, works: Sequence[Work]) -> list[Outcome]:
     outcomes: list[Outcome] = [None] * len(works)
     batches = [(index, work) for index, work in enumerate(works) if isinstance(work, RunBatch)]
     if batches:
@@ -167,11 +174,18 @@ def _alone(work: Callable[[], Any]) -> Outcome:
 
 def _tell(outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
     for waiting, outcome in outcomes:
-        if waiting.answer.done():
-            continue
-        if waiting.finish is not None and (outcome is None or isinstance(outcome, PenstockError)):
-            waiting.answer.set_result(waiting.finish(outcome))
-        elif isinstance(outcome, Exception):
-            waiting.answer.set_exception(outcome)
-        else:
-            waiting.answer.set_result(outcome)
+        waiting.tell(outcome)
+
+
+def _resolve(answer: asyncio.Future[Any], outcome: Outcome) -> None:
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
+
+
+def _keep(promise: Promise, answer: Callable[[PenstockError | None], Response], outcome: Outcome) -> None:
+    known = outcome is None or isinstance(outcome, PenstockError)
+    promise.keep(answer(outcome) if known else outcome)
