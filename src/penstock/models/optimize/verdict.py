@@ -15,7 +15,7 @@ DIRECTORY = "optimized"
 
 
 class BatchSpeed(Struct, frozen=True):
-    """Microseconds that one predict call of ``rows`` rows takes, median of several."""
+    """Microseconds that one predict call of ``rows`` rows takes, the quickest of many."""
 
     rows: int
     original_us: float
