@@ -77,9 +77,7 @@ def test_a_file_goes_through_a_model_of_its_own_and_nothing_stays(
 
 
 def _ledger(stage: Stage, settings: Settings) -> Path:
-    return ledger_path(
-        settings.state_dir, account=stage.aws.account, region=stage.plane.region, endpoint_url=stage.aws.endpoint_url
-    )
+    return ledger_path(settings.state_dir, account=stage.aws.account, region=stage.plane.region, place=stage.aws.place)
 
 
 def test_a_folder_goes_through_a_live_endpoints_model_and_the_endpoint_stays(

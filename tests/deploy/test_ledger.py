@@ -101,10 +101,10 @@ def test_the_lock_keeps_a_second_deploy_of_the_name_waiting(tmp_path: Path) -> N
     assert time.monotonic() - begun < 10
 
 
-def test_accounts_regions_and_endpoints_have_ledgers_of_their_own(tmp_path: Path) -> None:
+def test_accounts_regions_and_places_have_ledgers_of_their_own(tmp_path: Path) -> None:
     urls = ("https://api.sagemaker.eu-west-1.amazonaws.com", "http://127.0.0.1:1")
     paths = {
-        ledger_path(tmp_path, account=account, region=region, endpoint_url=url)
+        ledger_path(tmp_path, account=account, region=region, place=url)
         for account in ("1", "2")
         for region in ("eu-west-1", "us-east-1")
         for url in urls

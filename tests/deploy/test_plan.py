@@ -158,6 +158,19 @@ def test_only_shifting_a_weight_makes_no_new_config() -> None:
     assert plan.steps[-1].spec == {"DesiredWeightsAndCapacities": [{"VariantName": "primary", "DesiredWeight": 1.0}]}
 
 
+def test_what_a_rollout_watches_and_the_scaling_of_what_goes_are_not_forgotten() -> None:
+    there = replace(
+        applied(replace(REQUEST, variants=(VariantRequest(name="blue"), VariantRequest(name="green"))), NOTHING),
+        alarms={"penstock-iris-blue-5xx": {}}, scaling={"endpoint/iris/variant/green": {}},
+    )  # fmt: skip
+    blue = (VariantRequest(name="blue"),)
+    plan = build_plan(replace(REQUEST, mode="replace", variants=blue, rollout=Rollout(strategy="canary")), there)
+    watched = _endpoint_step(plan).spec["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
+    assert watched == [{"AlarmName": "penstock-iris-blue-5xx"}]
+    order = [(step.action.value, step.resource.kind.value) for step in plan.steps]
+    assert order.index(("delete", "scaling")) < order.index(("change", "endpoint"))
+
+
 def test_older_generations_go_but_the_one_to_roll_back_to_stays() -> None:
     first = applied(REQUEST, NOTHING)
     second = applied(replace(REQUEST, env={"G": "2"}), first)

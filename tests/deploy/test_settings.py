@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
 from deploy.samples import PACKAGE, REQUEST
 from penstock.api.deployments_config import read_mlflow_config
 from penstock.api.deployments_settings import deployment_settings
+from penstock.cli.deploy_options import deployment
 from penstock.deploy.limits import Measured, refusals
-from penstock.deploy.options import DeployOptions, build_request, platform_of, read_options
-from penstock.deploy.request import Rollout, Serverless, VariantRequest
-from penstock.ground.errors import InvalidInput
+from penstock.deploy.options import DeployOptions, build_request, check_cost, platform_of, read_options
+from penstock.deploy.request import (
+    Alarms,
+    AsyncInference,
+    Autoscaling,
+    Capture,
+    Rollout,
+    Serverless,
+    VariantRequest,
+    Vpc,
+)
+from penstock.ground.errors import InvalidInput, QuotaExceeded
 
 FILE = """
 [deployments.iris]
@@ -118,3 +131,59 @@ def test_what_sagemaker_would_refuse() -> None:
 def test_unknown_nested_options_are_refused() -> None:
     with pytest.raises(InvalidInput, match="memory_mb"):
         read_options({"serverless": {"memory": 1}})
+
+
+def _flags(*arguments: str) -> DeployOptions:
+    """The options that these arguments of ``penstock deploy`` make."""
+    seen: list[dict[str, Any]] = []
+
+    @click.command()
+    @deployment
+    def take(*, flags: dict[str, Any], **_: Any) -> None:
+        seen.append(flags)
+
+    ran = CliRunner().invoke(take, arguments, standalone_mode=False)
+    if ran.exception:
+        raise ran.exception
+    return deployment_settings("iris", seen[0], directory=Path("/nowhere")).options
+
+
+def test_every_setting_has_a_flag() -> None:
+    words = """m --instance-type ml.c5.large --instance-count 2 --volume-gb 20 --download-timeout 700 --autoscale 1:4
+        --scale-target 60 --capture s3://b/c --capture-percent 50 --async-output s3://b/o --async-failure s3://b/f
+        --subnet s1 --subnet s2 --security-group g --alarm-5xx 2 --alarm-p99-ms 80 --rollout canary --step-percent 20
+        --bake 60 --roll-back-on mine --max-cost 5/day --network-isolation --kms-key k --env A=1 --tag t=u --image x/y:z
+        --startup-timeout 900 --role r --bucket b --repository q --expires 4h --model-in image --weight 0.5"""
+    found = _flags(*words.split())
+    assert found.autoscaling == Autoscaling(minimum=1, maximum=4, invocations_per_minute=60)
+    assert found.capture == Capture(s3_uri="s3://b/c", sampling_percent=50)
+    assert found.async_inference == AsyncInference(output_s3_uri="s3://b/o", failure_s3_uri="s3://b/f")
+    assert found.vpc == Vpc(subnets=("s1", "s2"), security_groups=("g",))
+    assert found.alarms == Alarms(errors_5xx_per_minute=2, latency_p99_ms=80)
+    assert found.rollout == Rollout(strategy="canary", step_percent=20, wait_s=60, alarms=("mine",))
+    assert (found.volume_gb, found.download_timeout_s, found.max_cost, found.image) == (20, 700, "5/day", "x/y:z")
+    plain = _flags("m")
+    assert (plain.rollout, plain.capture, plain.vpc, plain.autoscaling, plain.alarms) == (None,) * 5
+
+
+@pytest.mark.parametrize("words", ["--autoscale 4", "--subnet s1", "--bake soon", "--capture-percent 5"])
+def test_flags_that_are_half_or_wrong_are_refused(words: str) -> None:
+    with pytest.raises((InvalidInput, click.UsageError)):
+        _flags("m", *words.split())
+
+
+def test_plain_settings_hold_for_every_variant_that_says_nothing_else() -> None:
+    blue, green = {"weight": 0.9}, {"instance_type": "ml.c7g.large", "serverless": None}
+    options = read_options({"instance_type": "ml.c5.large", "volume_gb": 9, "variants": {"blue": blue, "green": green}})
+    kinds = {variant.name: variant for variant in build_request("iris", PACKAGE, options, now_ms=0).variants}
+    assert (kinds["blue"].instance_type, kinds["blue"].volume_gb) == ("ml.c5.large", 9)
+    assert (kinds["green"].instance_type, kinds["green"].volume_gb) == ("ml.c7g.large", 9)
+
+
+def test_a_plan_over_the_budget_is_refused() -> None:
+    check_cost(DeployOptions(max_cost="5/day"), 0.2)
+    with pytest.raises(QuotaExceeded, match=r"\$5.52 a day") as caught:
+        check_cost(DeployOptions(max_cost="5/day"), 0.23)
+    assert caught.value.exit_code == 8
+    with pytest.raises(InvalidInput, match="5/day"):
+        check_cost(DeployOptions(max_cost="cheap"), 0.1)

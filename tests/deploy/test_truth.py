@@ -17,7 +17,7 @@ from deploy.stage import Stage
 from deploy.wire_check import violations
 from penstock.api.deployments_probe import differs
 from penstock.deploy.endpoint import rollout_spec
-from penstock.deploy.ledger import Event
+from penstock.deploy.ledger import Event, ledger_path
 from penstock.deploy.plan import build_plan
 from penstock.deploy.request import (
     Alarms,
@@ -32,6 +32,7 @@ from penstock.deploy.request import (
 )
 from penstock.deploy.resources import Kind, tag_list
 from penstock.deploy.steps import Action, Step
+from penstock.rehearsal.place import place_of
 
 ROOM = Path(penstock.__file__).parent / "deploy"
 
@@ -143,6 +144,15 @@ def test_a_deploy_that_nobody_waited_for_is_proven_later(stage: Stage) -> None:
     assert stage.target.settle("later") == "InService"
     assert [entry.event for entry in stage.target.ledger.history("later")] == [Event.SERVED]
     assert stage.target.ledger.unproven("later") == ()
+
+
+def test_a_plane_is_the_same_place_whatever_its_port(stage: Stage) -> None:
+    place = (stage.plane_dir / "place").read_text()
+    assert stage.aws.place == place
+    assert place_of(stage.plane_dir) == place, "the id stays"
+    assert stage.target.ledger.path == ledger_path(
+        stage.directory / "state", account=stage.aws.account, region=stage.aws.region, place=place
+    )
 
 
 def test_answers_are_compared_by_value() -> None:

@@ -19,7 +19,7 @@ from penstock.deploy.delete import DeletionReport
 from penstock.deploy.invoke import Answer
 from penstock.deploy.logs import LogLine
 from penstock.deploy.metrics import EndpointMetrics
-from penstock.deploy.options import DeployOptions, build_request
+from penstock.deploy.options import DeployOptions, build_request, check_cost
 from penstock.deploy.status import EndpointStatus
 from penstock.deploy.steps import Plan
 from penstock.deploy.targets.port import Target
@@ -102,6 +102,7 @@ def prepare(
     request = build_request(name, packed.package, how, now_ms=SYSTEM_CLOCK.now_ms(), packages=packed.packages)
     with progress.phase("Plan"):
         made = target.plan(request)
+    check_cost(how, made.cost.per_hour)
     if made.changes and not was_rehearsed(packed, settings):
         made = replace(made, warnings=(*made.warnings, _UNREHEARSED))
     return Prepared(plan=made, packed=packed, options=how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from penstock.ground.errors import InvalidInput
 from penstock.ground.settings import load_settings
 
+ROLLOUTS = ("all_at_once", "canary", "linear", "rolling")
 Function = Callable[..., None]
 
 
@@ -43,6 +45,8 @@ def deployment(function: Function) -> Function:
         flags["production"] = flags["production"] or None
         flags |= {"env": pairs("--env", env), "tags": pairs("--tag", tag)}
         flags["serverless"] = {"memory_mb": serverless} if serverless else None
+        flags |= {table: _nested(table, rest) for table in _NESTED}
+        flags["autoscaling"] = _scaling(rest.pop("autoscale"), rest.pop("scale_target"))
         function(*arguments, flags=flags, **rest)
 
     for option in reversed(_OPTIONS):
@@ -52,8 +56,35 @@ def deployment(function: Function) -> Function:
 
 _PLAIN = (
     "model", "mode", "image", "variant", "instance_type", "instance_count", "weight", "role", "bucket", "repository",
-    "kms_key", "startup_timeout_s", "expires", "production", "model_in", "network_isolation",
+    "kms_key", "startup_timeout_s", "expires", "production", "model_in", "network_isolation", "volume_gb",
+    "download_timeout_s", "max_cost",
 )  # fmt: skip
+# A table of the project file and its keys: the flags are called alike, with the table's name before the key.
+_NESTED = {
+    "capture": ("s3_uri", "sampling_percent"),
+    "async_inference": ("output_s3_uri", "failure_s3_uri"),
+    "vpc": ("subnets", "security_groups"),
+    "alarms": ("errors_5xx_per_minute", "latency_p99_ms"),
+    "rollout": ("strategy", "step_percent", "wait_s", "alarms"),
+}
+
+
+def _nested(table: str, given: dict[str, Any]) -> dict[str, Any]:
+    found = {key: given.pop(f"{table}_{key}") for key in _NESTED[table]}
+    return {key: value for key, value in found.items() if value not in (None, ())}
+
+
+def _scaling(bounds: str | None, target: float | None) -> dict[str, Any]:
+    """``1:4`` as the two bounds. Raises InvalidInput."""
+    found: dict[str, Any] = {} if target is None else {"invocations_per_minute": target}
+    if bounds is None:
+        return found
+    match = re.fullmatch(r"(\d+):(\d+)", bounds)
+    if match is None:
+        raise InvalidInput(f"--autoscale {bounds} is no pair of counts.", fix="Write --autoscale 1:4.")
+    return {**found, "minimum": int(match[1]), "maximum": int(match[2])}
+
+
 _OPTIONS = (
     click.argument("model", required=False),
     click.option("-n", "--name", help="The deployment's, and the endpoint's, name."),
@@ -74,6 +105,23 @@ _OPTIONS = (
     click.option("--network-isolation/--no-network-isolation", default=None, help="No network for the container."),
     click.option("--startup-timeout", "startup_timeout_s", type=int, help="Seconds until it must be healthy."),
     click.option("--model-in", type=click.Choice(["archive", "image"]), help="Where the model travels."),
+    click.option("--volume-gb", type=int, help="Of the instances' disks."),
+    click.option("--download-timeout", "download_timeout_s", type=int, help="Seconds for the model archive."),
+    click.option("--autoscale", metavar="MIN:MAX", help="Keep the instance count between the two."),
+    click.option("--scale-target", type=float, metavar="N", help="Invocations per instance and minute to keep to."),
+    click.option("--capture", "capture_s3_uri", metavar="S3", help="Record calls under s3://bucket/prefix."),
+    click.option("--capture-percent", "capture_sampling_percent", type=int, help="How many of them."),
+    click.option("--async-output", "async_inference_output_s3_uri", metavar="S3", help="Answer into s3://..., later."),
+    click.option("--async-failure", "async_inference_failure_s3_uri", metavar="S3", help="And failures into this one."),
+    click.option("--subnet", "vpc_subnets", multiple=True, help="Of the VPC that containers live in."),
+    click.option("--security-group", "vpc_security_groups", multiple=True, help="Of the VPC."),
+    click.option("--alarm-5xx", "alarms_errors_5xx_per_minute", type=float, metavar="N", help="Alarm above N."),
+    click.option("--alarm-p99-ms", "alarms_latency_p99_ms", type=float, metavar="MS", help="Alarm above that latency."),
+    click.option("--rollout", "rollout_strategy", type=click.Choice(ROLLOUTS), help="How an update moves traffic."),
+    click.option("--step-percent", "rollout_step_percent", type=int, help="The canary's, step's or batch's size."),
+    click.option("--bake", "rollout_wait_s", type=int, metavar="SECONDS", help="How long each step is watched."),
+    click.option("--roll-back-on", "rollout_alarms", multiple=True, metavar="ALARM", help="By default our own alarms."),
+    click.option("--max-cost", metavar="5/day", help="Refuse a plan that costs more; per hour, day or month."),
     click.option("--expires", metavar="4h|never", help="When it may be deleted; 24h unless for production."),
     click.option("--production", is_flag=True, help="Never expires."),
 )

@@ -67,11 +67,11 @@ def apply(
     with ledger.locked(plan.name):
         try:
             for step in plan.steps:
-                if step.resource.kind is not Kind.SCALING:
+                if not _comes_last(step):
                     carry_out(step, making, ledger)
             found = _settle(plan, making, wait, timeout_s, probe)
             for step in plan.steps:
-                if step.resource.kind is Kind.SCALING and wait:  # Only an endpoint in service can be scaled.
+                if _comes_last(step) and wait:
                     carry_out(step, making, ledger)
         except PenstockError as error:
             ledger.record(plan.name, Event.FAILED, error=error.code, message=error.message[:500])
@@ -120,6 +120,11 @@ def _settle(plan: Plan, making: Making, wait: bool, timeout_s: float, probe: Pro
         with making.progress.phase("Asking for a prediction"):
             probe(making.aws, plan.name)
     return found
+
+
+def _comes_last(step: Step) -> bool:
+    """Only an endpoint in service can be scaled."""
+    return step.resource.kind is Kind.SCALING and step.action is not Action.DELETE
 
 
 def _watching(plan: Plan) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ledger:
-    """The ledger of one account, region and endpoint URL. Safe between processes; a torn last line is passed over."""
+    """The ledger of one account, region and place. Safe between processes; a torn last line is passed over."""
 
     def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.path = path
@@ -100,10 +100,10 @@ class Ledger:
         return locked(self.path.with_name(f"{self.path.stem}.{deployment}.lock"))
 
 
-def ledger_path(state_dir: Path, *, account: str, region: str, endpoint_url: str) -> Path:
-    """Where the ledger of that account, region and endpoint URL is kept."""
-    place = hashlib.sha256(endpoint_url.encode()).hexdigest()[:8]
-    name = re.sub(r"[^0-9A-Za-z-]", "", f"{account}-{region}-{place}")
+def ledger_path(state_dir: Path, *, account: str, region: str, place: str) -> Path:
+    """Where the ledger of that account, region and place (see AwsSession.place) is kept."""
+    digits = hashlib.sha256(place.encode()).hexdigest()[:8]
+    name = re.sub(r"[^0-9A-Za-z-]", "", f"{account}-{region}-{digits}")
     return state_dir / "ledgers" / f"{name}.jsonl"
 
 

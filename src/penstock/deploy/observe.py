@@ -132,16 +132,16 @@ def _storage(request: DeployRequest, bucket: str, aws: AwsSession) -> dict[str, 
 
 
 def _alarms(request: DeployRequest, aws: AwsSession) -> dict[str, dict[str, Any]]:
-    """The deployment's alarms, when the request is about them."""
-    if request.alarms is None:
+    """The deployment's alarms, when the request is about them or an update is to be watched."""
+    if request.alarms is None and request.rollout is None:
         return {}
     items = aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=alarm_prefix(request.name))
     return {item["AlarmName"]: item for item in items}
 
 
 def _scaling(request: DeployRequest, aws: AwsSession) -> dict[str, dict[str, Any]]:
-    """Each scalable target of the deployment with its policy, when the request is about scaling."""
-    if all(variant.autoscaling is None for variant in request.variants):
+    """Each scalable target of the deployment with its policy, when the request may touch scaling."""
+    if request.mode != "replace" and all(variant.autoscaling is None for variant in request.variants):
         return {}
     service, where = "application-autoscaling", {"ServiceNamespace": "sagemaker"}
     own = f"endpoint/{request.name}/"

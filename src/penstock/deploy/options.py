@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from penstock.deploy.prices import HOURS_PER_MONTH
 from penstock.deploy.request import (
     PRIMARY,
     Alarms,
@@ -22,7 +23,7 @@ from penstock.deploy.request import (
     VariantRequest,
     Vpc,
 )
-from penstock.ground.errors import InvalidInput
+from penstock.ground.errors import InvalidInput, QuotaExceeded
 from penstock.ground.names import near
 
 DEFAULT_LIFETIME = "24h"
@@ -79,6 +80,7 @@ class DeployOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     async_inference: AsyncInference | None = None
     alarms: Alarms | None = None
     rollout: Rollout | None = None
+    max_cost: str | None = None
     expires: str | None = None
     production: bool = False
     model_in: Literal["archive", "image"] = "archive"
@@ -168,6 +170,24 @@ def _variant(name: str, one: VariantOptions, package: Package | None) -> Variant
         download_timeout_s=one.download_timeout_s,
         autoscaling=one.autoscaling,
     )
+
+
+def check_cost(options: DeployOptions, per_hour: float) -> None:
+    """Raises QuotaExceeded for a plan that costs more US dollars an hour than ``max_cost`` allows, e.g. "5/day"."""
+    if options.max_cost is None:
+        return
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)/(hour|day|month)", options.max_cost)
+    if match is None:
+        raise InvalidInput(f"{options.max_cost!r} is no limit of cost.", fix="Write 0.5/hour, 5/day or 100/month.")
+    hours = _HOURS[match[2]]
+    if per_hour * hours > float(match[1]):
+        raise QuotaExceeded(
+            f"It would cost ${per_hour * hours:.2f} a {match[2]}, over the limit of ${float(match[1]):g}.",
+            fix="Take a smaller or fewer instances, or raise --max-cost.",
+        )
+
+
+_HOURS = {"hour": 1.0, "day": 24.0, "month": HOURS_PER_MONTH}
 
 
 def _after(lifetime: str | None, now_ms: int) -> int | None:

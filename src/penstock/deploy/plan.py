@@ -22,7 +22,7 @@ from penstock.deploy.resources import (
     name_by_content,
 )
 from penstock.deploy.steps import Plan, Step, step
-from penstock.deploy.watch import alarm_steps, scaling_steps
+from penstock.deploy.watch import alarm_steps, scaling_steps, stale_scaling_steps
 from penstock.ground.errors import AlreadyExists, Conflict, InvalidInput
 
 BUSY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
@@ -47,6 +47,7 @@ def build_plan(request: DeployRequest, observed: Observed) -> Plan:
         *(step(Kind.MODEL, name, name in observed.model_names, **body) for name, body in dict(models.values()).items()),
         step(Kind.CONFIG, config_name, config_name in observed.config_names, **config),
         *alarm_steps(request, observed),
+        *stale_scaling_steps(observed, config, request.name),
         *endpoint_steps(request, observed, config, config_name=config_name, models=dict(models.values()), tags=tags),
         *scaling_steps(request, observed),
         *stale_steps(request, observed, config, config_name=config_name),

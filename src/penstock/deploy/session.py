@@ -27,6 +27,9 @@ _CONFIG = Config(
 _RUNTIME_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=70))
 
 
+_PLACE = "x-penstock-place"
+
+
 class AwsSession:
     """Clients of one account and region. ``call`` is the only door, so that errors are translated in one place."""
 
@@ -80,7 +83,19 @@ class AwsSession:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Who asks: Account, Arn and UserId, as STS says."""
-        return self.call("sts", "get_caller_identity")
+        return {key: self._whoami[key] for key in ("Account", "Arn", "UserId") if key in self._whoami}
+
+    @property
+    def place(self) -> str:
+        """What tells this account's home from every other of the same number: the id it gives itself, else its URL."""
+        told = self._whoami["ResponseMetadata"].get("HTTPHeaders", {}).get(_PLACE)
+        return str(told or self.endpoint_url)
+
+    @cached_property
+    def _whoami(self) -> dict[str, Any]:
+        with aws_errors("GetCallerIdentity"):
+            answer: dict[str, Any] = self.client("sts").get_caller_identity()
+        return answer
 
     @property
     def account(self) -> str:

@@ -12,6 +12,7 @@ from penstock.deploy.steps import Action, Change, Step, difference
 from penstock.ground.errors import InvalidInput
 
 _NAMESPACE = "AWS/SageMaker"
+_MOST_ALARMS = 10  # that one update may watch
 
 
 def alarm_steps(request: DeployRequest, observed: Observed) -> list[Step]:
@@ -35,11 +36,19 @@ def scaling_steps(request: DeployRequest, observed: Observed) -> list[Step]:
     return steps
 
 
+def stale_scaling_steps(observed: Observed, config: dict[str, Any], deployment: str) -> list[Step]:
+    """Ends the scaling of variants that ``config`` has no more: SageMaker may refuse to drop a variant that scales."""
+    kept = {scaling_id(deployment, variant["VariantName"]) for variant in config["ProductionVariants"]}
+    gone = sorted(observed.scaling.keys() - kept)
+    return [Step(action=Action.DELETE, resource=Resource(Kind.SCALING, name), note="its variant goes") for name in gone]
+
+
 def rollout_alarms(request: DeployRequest, observed: Observed) -> tuple[str, ...]:
-    """The alarms that a rollout watches: those it names, else those that the request makes."""
+    """The alarms that a rollout watches: those it names, else those that the request makes and those that are there."""
     if request.rollout is None or request.rollout.alarms:
         return request.rollout.alarms if request.rollout else ()
-    return tuple(step.resource.name for step in alarm_steps(request, observed))
+    made = [step.resource.name for step in alarm_steps(request, observed)]
+    return tuple(dict.fromkeys([*made, *observed.alarms]))[:_MOST_ALARMS]
 
 
 def scaling_body(scaling: Autoscaling) -> dict[str, Any]:

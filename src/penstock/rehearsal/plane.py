@@ -37,6 +37,7 @@ from penstock.rehearsal.logs import Logs
 from penstock.rehearsal.metrics import Metrics
 from penstock.rehearsal.neighbours import Neighbours
 from penstock.rehearsal.options import PlaneInfo, PlaneOptions
+from penstock.rehearsal.place import place_of, telling_place
 from penstock.rehearsal.replay import KEPT, Replay
 from penstock.rehearsal.runner.container import started_at, sweep
 from penstock.rehearsal.runner.images import LayerShelf
@@ -90,6 +91,7 @@ class Plane:
             journal=self._journal, buckets=self._buckets, neighbours=self._neighbours, metrics=self._metrics,
             routers=self._routers, account=options.account, clock=clock,
         )  # fmt: skip
+        self._place = place_of(state)
         self._homes = ensure_directory(state / "containers")
         self._choice = _LevelChoice(options.runner, state / "scratch")
         self._background: list[asyncio.Task[None]] = []
@@ -232,6 +234,8 @@ class Plane:
             return self._buckets.app()
         if service == "iam":
             return with_simulator(self._replay.wrap(service, self._neighbours.app(service)), self._neighbours)
+        if service == "sts":
+            return telling_place(self._replay.wrap(service, self._neighbours.app(service)), self._place)
         return self._replay.wrap(service, self._neighbours.app(service))
 
     def _verifier(self) -> Verifier:

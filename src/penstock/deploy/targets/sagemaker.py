@@ -28,9 +28,7 @@ class SageMakerTarget:
 
     def __init__(self, aws: AwsSession, state_dir: Path) -> None:
         self.aws = aws
-        self.ledger = Ledger(
-            ledger_path(state_dir, account=aws.account, region=aws.region, endpoint_url=aws.endpoint_url)
-        )
+        self.ledger = Ledger(ledger_path(state_dir, account=aws.account, region=aws.region, place=aws.place))
 
     def plan(self, request: DeployRequest) -> Plan:
         return build_plan(request, observe(request, self.aws))
