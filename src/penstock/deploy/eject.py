@@ -1,4 +1,4 @@
-"""A plan in other people's words: boto3, CloudFormation, Terraform JSON, a GitHub workflow. Pure; leaves no lock-in."""
+"""A plan in other people's words: boto3, CloudFormation, Terraform JSON, a GitHub workflow, Kubernetes. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from penstock.deploy.eject_elsewhere import as_azureml, as_kserve, as_kubernetes
 from penstock.deploy.repository import REPOSITORY_SETTINGS
 from penstock.deploy.resources import Kind, tag_list
 from penstock.deploy.steps import Plan, Step
+from penstock.deploy.watching import SCALING
 from penstock.ground.errors import NotFound
 from penstock.ground.names import near
 
 
 def eject(plan: Plan, form: str) -> str:
-    """The plan written as ``form``: boto3, cloudformation, terraform or github. Raises NotFound for another."""
+    """The plan written as ``form``, one of FORMS. Raises NotFound for another."""
     if form not in FORMS:
         raise NotFound(
             f"A plan cannot be written as {form!r}.{near(form, list(FORMS))}", fix=f"Use {', '.join(FORMS)}."
@@ -79,6 +81,11 @@ def as_cloudformation(plan: Plan) -> str:
         "Tags": tag_list(plan.tags),
     }
     resources["Endpoint"] = {"Type": "AWS::SageMaker::Endpoint", "Properties": endpoint}
+    for index, step in enumerate(_of(plan, Kind.ALARM), 1):
+        alarm = {"AlarmName": step.resource.name, **step.spec}
+        resources[f"Alarm{index}"] = {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm}
+    for index, step in enumerate(_of(plan, Kind.SCALING), 1):
+        resources |= _cloudformation_scaling(step, index)
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"The endpoint {plan.name}; its image and model archive must be there already.",
@@ -86,6 +93,21 @@ def as_cloudformation(plan: Plan) -> str:
         "Outputs": {"EndpointName": {"Value": {"Fn::GetAtt": ["Endpoint", "EndpointName"]}}},
     }
     return json.dumps(template, indent=2) + "\n"
+
+
+def _cloudformation_scaling(step: Step, index: int) -> dict[str, Any]:
+    target = {"ResourceId": step.resource.name, **SCALING, **step.spec["target"]}
+    policy = {
+        "PolicyName": "penstock",
+        "PolicyType": "TargetTrackingScaling",
+        "ScalingTargetId": {"Ref": f"Scaling{index}"},
+        "TargetTrackingScalingPolicyConfiguration": step.spec["policy"],
+    }
+    kind = "AWS::ApplicationAutoScaling"
+    return {
+        f"Scaling{index}": {"Type": f"{kind}::ScalableTarget", "DependsOn": "Endpoint", "Properties": target},
+        f"Policy{index}": {"Type": f"{kind}::ScalingPolicy", "Properties": policy},
+    }
 
 
 def as_terraform(plan: Plan) -> str:
@@ -114,12 +136,40 @@ def as_terraform(plan: Plan) -> str:
     name = "${aws_sagemaker_endpoint_configuration.this.name}"
     endpoint = {"name": plan.name, "endpoint_config_name": name, "tags": plan.tags}
     resource["aws_sagemaker_endpoint"] = {"this": endpoint}
+    resource |= _terraform_around(plan)
     document = {
         "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}},
         "provider": {"aws": {"region": plan.region}},
         "resource": resource,
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _terraform_around(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The alarms and the scaling, under Terraform's names."""
+    found: dict[str, dict[str, Any]] = {}
+    for index, step in enumerate(_of(plan, Kind.ALARM), 1):
+        body = _snake({key: value for key, value in step.spec.items() if key != "Dimensions"})
+        body["metric_name"], dimensions = step.spec["MetricName"], step.spec["Dimensions"]
+        alarm = {
+            **body,
+            "alarm_name": step.resource.name,
+            "dimensions": {one["Name"]: one["Value"] for one in dimensions},
+        }
+        found.setdefault("aws_cloudwatch_metric_alarm", {})[f"alarm_{index}"] = alarm
+    for index, step in enumerate(_of(plan, Kind.SCALING), 1):
+        place = {"resource_id": step.resource.name, **_snake(SCALING)}
+        target = {**place, **_snake(step.spec["target"]), "depends_on": ["aws_sagemaker_endpoint.this"]}
+        found.setdefault("aws_appautoscaling_target", {})[f"scaling_{index}"] = target
+        policy = {
+            **place,
+            "name": "penstock",
+            "policy_type": "TargetTrackingScaling",
+            "target_tracking_scaling_policy_configuration": _snake(step.spec["policy"]),
+            "depends_on": [f"aws_appautoscaling_target.scaling_{index}"],
+        }
+        found.setdefault("aws_appautoscaling_policy", {})[f"scaling_{index}"] = policy
+    return found
 
 
 def as_github(plan: Plan) -> str:
@@ -160,6 +210,9 @@ FORMS: dict[str, Callable[[Plan], str]] = {
     "cloudformation": as_cloudformation,
     "terraform": as_terraform,
     "github": as_github,
+    "kubernetes": as_kubernetes,
+    "kserve": as_kserve,
+    "azureml": as_azureml,
 }
 
 
@@ -191,6 +244,15 @@ def _boto3_step(plan: Plan, step: Step) -> list[str]:
             return [f"sagemaker.create_endpoint_config(EndpointConfigName={name!r}, Tags=tags, **{_shown(spec)})"]
         case Kind.ALARM:
             return [f'session.client("cloudwatch").put_metric_alarm(AlarmName={name!r}, **{_shown(spec)})']
+        case Kind.SCALING:
+            place = ", ".join(f"{key}={value!r}" for key, value in {**SCALING, "ResourceId": name}.items())
+            return [
+                'sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=' + f"{plan.name!r})",
+                'scaling = session.client("application-autoscaling")',
+                f"scaling.register_scalable_target({place}, **{spec['target']!r})",
+                f"scaling.put_scaling_policy({place}, PolicyName='penstock', PolicyType='TargetTrackingScaling',",
+                f"    TargetTrackingScalingPolicyConfiguration={spec['policy']!r})",
+            ]
         case Kind.ENDPOINT if plan.previous_config is None:
             arguments = f"EndpointName={name!r}, EndpointConfigName={plan.config_name!r}"
             return [f"sagemaker.create_endpoint({arguments}, Tags=tags)"]

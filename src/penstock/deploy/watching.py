@@ -7,7 +7,7 @@ from typing import Any
 from penstock.deploy.kinds import Making
 from penstock.deploy.resources import tag_list
 
-_SCALING = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+SCALING = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
 
 
 class AlarmKind:
@@ -27,14 +27,14 @@ class ScalingKind:
     """A variant's scalable target and its policy; the name is ``endpoint/<name>/variant/<variant>``."""
 
     def make(self, making: Making, name: str, spec: dict[str, Any]) -> None:
-        where = {**_SCALING, "ResourceId": name}
+        where = {**SCALING, "ResourceId": name}
         making.aws.call("application-autoscaling", "register_scalable_target", **where, **spec["target"])
         making.aws.call("application-autoscaling", "put_scaling_policy", **where, PolicyName="penstock",
                         PolicyType="TargetTrackingScaling",
                         TargetTrackingScalingPolicyConfiguration=spec["policy"])  # fmt: skip
 
     def remove(self, making: Making, name: str) -> None:
-        making.aws.find("application-autoscaling", "deregister_scalable_target", **_SCALING, ResourceId=name)
+        making.aws.find("application-autoscaling", "deregister_scalable_target", **SCALING, ResourceId=name)
 
     def exists(self, making: Making, name: str) -> bool:
         found = making.aws.call("application-autoscaling", "describe_scalable_targets",
