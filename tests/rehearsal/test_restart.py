@@ -15,6 +15,7 @@ from penstock.oci.image import Image
 from penstock.rehearsal.process import find_plane, start_plane, stop_plane
 from penstock.rehearsal.runner.container import started_at
 from rehearsal.planes import FAST, Rehearsal, plane_cache, tiny
+from rehearsal.test_components import container, host, settled
 
 __all__ = ["plane_cache", "tiny"]
 
@@ -48,6 +49,33 @@ def test_definitions_objects_and_endpoints_come_back_on_the_same_port(own: Rehea
     assert trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
     back.make_config("later")
     assert back.client("ecr").describe_images(repositoryName="tiny")["imageDetails"]
+
+
+def test_components_packages_and_scaling_come_back(own: Rehearsal, plane_cache: Path) -> None:
+    host(own, "house")
+    sagemaker = own.client("sagemaker")
+    sagemaker.create_inference_component(
+        InferenceComponentName="part", EndpointName="house", Specification=container(own, GREETING="part")
+    )
+    assert settled(own, "part")["InferenceComponentStatus"] == "InService"
+    sagemaker.create_model_package_group(ModelPackageGroupName="group")
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName="group", InferenceSpecification={"Containers": [{"Image": own.push("tiny")}]}
+    )["ModelPackageArn"]
+    which = {"ServiceNamespace": "sagemaker", "ResourceId": "inference-component/part",
+             "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"}  # fmt: skip
+    own.client("application-autoscaling").register_scalable_target(**which, MinCapacity=1, MaxCapacity=2)
+    assert stop_plane(own.state_dir)
+    assert not list((own.state_dir / "containers").iterdir())
+
+    back = again(own, plane_cache)
+    assert settled(back, "part")["InferenceComponentStatus"] == "InService"
+    assert back.told("house", InferenceComponentName="part")["greeting"] == "part"
+    shown = back.client("sagemaker").describe_model_package(ModelPackageName=package)
+    assert shown["ModelApprovalStatus"] == "PendingManualApproval"
+    scaling = back.client("application-autoscaling")
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert (target["ResourceId"], target["MaxCapacity"]) == ("inference-component/part", 2)
 
 
 def test_a_killed_plane_leaves_no_process_and_the_next_goes_on(own: Rehearsal, plane_cache: Path) -> None:

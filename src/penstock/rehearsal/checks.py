@@ -41,14 +41,18 @@ class PlaneChecks:
 
     def check_model(self, request: dict[str, Any], call: Call) -> None:
         """Raises AwsError as SageMaker would for this model."""
-        self._ready("iam")
-        check_role(request["ExecutionRoleArn"], self._neighbours, call.account)
+        self.check_role(request["ExecutionRoleArn"], call)
         containers = containers_of(request)
         for container in containers:
             multi_model = container.get("Mode") == "MultiModel"
             needed = [MULTI_MODEL_LABEL] * multi_model + [BIND_LABEL] * (len(containers) > 1)
             self._check_image(container, needed)
             self._check_data(container, call, multi_model=multi_model)
+
+    def check_role(self, arn: str, call: Call) -> None:
+        """Raises AwsError unless SageMaker could assume the role."""
+        self._ready("iam")
+        check_role(arn, self._neighbours, call.account)
 
     def check_container(self, container: dict[str, Any], call: Call) -> str:
         """The digest of a container definition's image. Raises AwsError if image or model data will not do."""

@@ -27,6 +27,10 @@ def endpoint_group(endpoint: str) -> str:
     return f"/aws/sagemaker/Endpoints/{endpoint}"
 
 
+def component_group(component: str) -> str:
+    return f"/aws/sagemaker/InferenceComponents/{component}"
+
+
 class Logs:
     """Follows log files into moto's Logs; ``sync`` before anything reads, and once a second for the times' sake."""
 

@@ -13,6 +13,7 @@ NAMESPACE = "AWS/SageMaker"
 RESOURCES = "/aws/sagemaker/Endpoints"
 _MOST_VALUES = 500
 Dimensions = tuple[tuple[str, str], ...]
+Values = dict[str, tuple[float, str]]
 
 
 class _Second:
@@ -73,9 +74,8 @@ class Metrics:
         with self._lock:
             self._note(region, dimensions, self._clock.now_ms() // 1000, values, namespace)
 
-    def observe(self, region: str, endpoint: str, variant: str, values: dict[str, tuple[float, str]]) -> None:
+    def observe(self, region: str, dimensions: Dimensions, values: dict[str, tuple[float, str]]) -> None:
         """Notes what an instance holds or uses, e.g. ``{"MemoryUtilization": (12.5, "Percent")}``, by the minute."""
-        dimensions: Dimensions = (("EndpointName", endpoint), ("VariantName", variant))
         with self._lock:
             self._note(region, dimensions, self._clock.now_ms() // 60_000 * 60, values, RESOURCES)
 
@@ -115,6 +115,8 @@ class Metrics:
         seconds, self._seconds = self._seconds, {}
         for (region, dimensions, second), noted in seconds.items():
             for name, (values, unit) in noted.values().items():
+                if name == "InvocationsPerInstance" and dimensions[0][0] == "InferenceComponentName":
+                    name = "InvocationsPerCopy"
                 self._waiting.setdefault((NAMESPACE, region, name, dimensions, unit, second), []).extend(values)
 
     def _note(

@@ -25,11 +25,14 @@ from penstock.rehearsal.checks import PlaneChecks
 from penstock.rehearsal.ecr import operations as ecr_operations
 from penstock.rehearsal.ecr.repositories import Ecr
 from penstock.rehearsal.ecr.tokens import Tokens
+from penstock.rehearsal.fleet.components import ComponentDriver
 from penstock.rehearsal.fleet.driver import Driver
 from penstock.rehearsal.fleet.launcher import Launcher
 from penstock.rehearsal.fleet.rollout import Rollouts
+from penstock.rehearsal.fleet.watch import Watch
 from penstock.rehearsal.gateway import Gateway
 from penstock.rehearsal.hosting import operations as hosting_operations
+from penstock.rehearsal.hosting.component import components_of
 from penstock.rehearsal.hosting.service import Hosting
 from penstock.rehearsal.iam.simulator import with_simulator
 from penstock.rehearsal.journal import Journal
@@ -97,6 +100,10 @@ class Plane:
         self._background: list[asyncio.Task[None]] = []
         self._launcher = self._make_launcher()
         self._driver = self._make_driver()
+        self._components = ComponentDriver(
+            journal=self._journal, launcher=self._launcher, routers=self._routers, clock=clock
+        )
+        self._watch = Watch([self._driver.watched, self._components.watched], observe=self._metrics.observe)
         self._batch = BatchRunner(
             journal=self._journal, launcher=self._launcher, buckets=self._buckets, clock=clock
         )  # fmt: skip
@@ -110,6 +117,8 @@ class Plane:
         self._server: HttpServer | None = None
         host, port = await self._listen()
         self._driver.start()
+        self._components.start()
+        self._watch.start()
         self._async_inference.start()
         self._batch.start()
         self._scaler.start()
@@ -136,6 +145,8 @@ class Plane:
         await self._scaler.stop()
         await self._async_inference.stop()
         await self._batch.stop()
+        await self._watch.stop()
+        await self._components.stop()
         await self._driver.stop()
         await asyncio.to_thread(self._capture.flush)
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -180,7 +191,7 @@ class Plane:
         rollouts = Rollouts(alarms=self._alarms, time_scale=self.options.time_scale)
         return Driver(
             journal=self._journal, launcher=self._launcher, routers=self._routers, rollouts=rollouts,
-            clock=self._clock, time_scale=self.options.time_scale, observe=self._metrics.observe,
+            clock=self._clock, time_scale=self.options.time_scale
         )  # fmt: skip
 
     def _make_hosting(self) -> Hosting:
@@ -190,6 +201,8 @@ class Plane:
         )  # fmt: skip
         return Hosting(
             journal=self._journal, checks=checks, wake=self._driver.wake, wake_job=self._batch.wake,
+            wake_component=self._components.wake,
+            components=lambda region, endpoint: components_of(self._journal, region, endpoint),
             scaled_variants=lambda region, endpoint: scaled_variants(self._journal, region, endpoint),
         )  # fmt: skip
 

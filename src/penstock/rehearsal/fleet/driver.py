@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from penstock.ground.clock import Clock
 from penstock.rehearsal.fleet.fleet import Fleet
-from penstock.rehearsal.fleet.instance import Instance
 from penstock.rehearsal.fleet.launcher import Launcher, LaunchFailed
-from penstock.rehearsal.fleet.memory import held_bytes, is_over, say_killed
 from penstock.rehearsal.fleet.plan import FleetPlan
 from penstock.rehearsal.fleet.rollout import Rollouts
 from penstock.rehearsal.fleet.serverless import IDLE_SECONDS
+from penstock.rehearsal.fleet.watch import Watched
 from penstock.rehearsal.hosting import states
 from penstock.rehearsal.hosting.endpoint import Endpoint, Status, Variant
 from penstock.rehearsal.hosting.endpoints import KIND
@@ -28,11 +26,7 @@ from penstock.rehearsal.journal import Journal
 from penstock.rehearsal.traffic.router import Routers
 
 LOG = logging.getLogger("penstock.rehearsal")
-_WATCH_SECONDS = 1.0
-_SILENT_PINGS = 5
 _Key = tuple[str, str]
-Observe = Callable[[str, str, str, dict[str, tuple[float, str]]], None]
-"""Takes what is seen of a variant's instance: region, endpoint, variant, and each metric's value and unit."""
 
 
 class Driver:
@@ -40,34 +34,30 @@ class Driver:
 
     def __init__(
         self, *, journal: Journal, launcher: Launcher, routers: Routers, rollouts: Rollouts, clock: Clock,
-        time_scale: float, observe: Observe,
+        time_scale: float,
     ) -> None:  # fmt: skip
         self._journal = journal
         self._launcher = launcher
         self._routers = routers
         self._rollouts = rollouts
         self._clock = clock
-        self._observe = observe
         self._idle_s = IDLE_SECONDS * time_scale
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._again: set[_Key] = set()
         self._fleets: dict[_Key, Fleet] = {}
         self._half_rolled: dict[_Key, Fleet] = {}
-        self._watching: asyncio.Task[None] | None = None
-        self._repairs: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Takes up every endpoint that the journal knows, where the last plane left it."""
         self._loop = asyncio.get_running_loop()
-        self._watching = self._loop.create_task(self._watch())
         for endpoint in self._journal.all(KIND, Endpoint):
             self._put(states.relaunching(endpoint, now_ms=self._clock.now_ms()))
             self._wake((endpoint.region, endpoint.name))
 
     async def stop(self) -> None:
         """Ends every instance; the journal keeps the endpoints for the next start."""
-        tasks = [task for task in (self._watching, *self._tasks.values(), *self._repairs) if task is not None]
+        tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -80,6 +70,11 @@ class Driver:
         """Says, from any thread, that the endpoint's record has changed."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._wake, (region, name))
+
+    def watched(self) -> Iterator[Watched]:
+        """Every endpoint's fleet, with whether it is being changed just now."""
+        for key, fleet in list(self._fleets.items()):
+            yield Watched(name=key[1], scope=("EndpointName", key[1]), fleet=fleet, busy=key in self._tasks)
 
     def fleet(self, region: str, name: str) -> Fleet | None:
         return self._fleets.get((region, name))
@@ -201,56 +196,6 @@ class Driver:
         router.config = fleet.plan.config
         self._fleets[key] = fleet
 
-    async def _watch(self) -> None:
-        """Replaces instances that died or have been silent for some pings, as the platform would."""
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            await self._keep_ceilings()
-            for key, fleet in list(self._fleets.items()):
-                fleet.reap()
-                if key in self._tasks:
-                    continue
-                for instance in [item for variant in fleet.variants.values() for item in variant.instances]:
-                    await self._check(key, fleet, instance)
-
-    async def _keep_ceilings(self) -> None:
-        """Notes what containers hold, and ends those that hold more memory than their instance type has."""
-        owners = {
-            part.container: (key, name) for key, fleet in self._fleets.items()
-            for name, variant in fleet.variants.items() for item in variant.instances for part in item.parts
-        }  # fmt: skip
-        for container, held in await asyncio.to_thread(held_bytes, list(owners)):
-            (region, endpoint), variant = owners[container]
-            share = 100.0 * held / (container.spec.memory_bytes or held)
-            self._observe(region, endpoint, variant, {"MemoryUtilization": (share, "Percent")})
-            if is_over(container, held):
-                say_killed(container, held)
-                await asyncio.to_thread(container.kill)
-
-    async def _check(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
-        if instance.exit_code is None:
-            task = asyncio.get_running_loop().create_task(_ping(instance))
-            self._repairs.add(task)
-            task.add_done_callback(self._repairs.discard)
-            if instance.failed_pings < _SILENT_PINGS:
-                return
-        LOG.warning(
-            "endpoint %s: instance %s is gone (exit code %s, %s silent pings); a new one is started",
-            key[1], instance.id, instance.exit_code, instance.failed_pings,
-        )  # fmt: skip
-        task = asyncio.get_running_loop().create_task(self._repair(key, fleet, instance))
-        self._repairs.add(task)
-        task.add_done_callback(self._repairs.discard)
-
-    async def _repair(self, key: _Key, fleet: Fleet, instance: Instance) -> None:
-        variant = next((item for item in fleet.variants.values() if instance in item.instances), None)
-        if variant is None:
-            return
-        try:
-            await fleet.replace(variant, instance)
-        except LaunchFailed as error:
-            LOG.warning("endpoint %s: %s", key[1], error)
-
     def _current(self, key: _Key) -> Endpoint:
         endpoint = self._journal.find(KIND, *key, Endpoint)
         assert endpoint is not None
@@ -261,8 +206,3 @@ class Driver:
         with self._journal.transaction():
             current = self._journal.find(KIND, endpoint.region, endpoint.name, Endpoint)
             self._journal.put(KIND, replace(endpoint, tags=current.tags) if current else endpoint)
-
-
-async def _ping(instance: Instance) -> None:
-    with suppress(asyncio.CancelledError):
-        instance.failed_pings = 0 if await instance.ping() else instance.failed_pings + 1

@@ -13,7 +13,7 @@ from penstock.rehearsal.fleet.launcher import Launched, Launcher
 from penstock.rehearsal.fleet.plan import FleetPlan, VariantPlan
 from penstock.rehearsal.fleet.serverless import IDLE_SECONDS, ServerlessPool
 from penstock.rehearsal.fleet.waiting import until
-from penstock.rehearsal.hosting.endpoint import Variant
+from penstock.rehearsal.hosting.endpoint import DeployedImage, Variant
 from penstock.rehearsal.logs import endpoint_group
 from penstock.rehearsal.traffic.router import Route
 
@@ -40,7 +40,7 @@ class Fleet:
         self.plan = plan
         self.variants = {variant.name: RunningVariant(variant) for variant in (*plan.variants, *plan.shadows)}
         self._launcher = launcher
-        self._region = region
+        self.region = region
         self._group = group or endpoint_group(endpoint)
         self._stream = f"{endpoint}/" if group else ""
         for variant in self.variants.values():
@@ -99,6 +99,8 @@ class Fleet:
         await self._launcher.stop(instance)
         if variant.pool is None:
             await self._add(variant)
+        else:
+            await variant.pool.provision()  # others come when a request needs them
 
     async def retire(self, instance: Instance) -> None:
         """Lets the instance finish what it has, for up to the 60 s of an invocation, then ends it."""
@@ -127,20 +129,27 @@ class Fleet:
             for plan in self.plan.shadows
         ]  # fmt: skip
 
+    def images(self, variant: str) -> tuple[DeployedImage, ...]:
+        """The images that a variant runs, one a container."""
+        launched = self.variants[variant].launched
+        return tuple(part.deployed for part in launched.parts) if launched else ()
+
     def described(self, variants: Iterable[Variant]) -> tuple[Variant, ...]:
         """``variants`` with the images and counts that really run."""
         return tuple(self._described(variant) for variant in variants)
 
     def _described(self, variant: Variant) -> Variant:
         running = self.variants[variant.name]
-        images = tuple(part.deployed for part in running.launched.parts) if running.launched else ()
-        return replace(variant, images=images, instances=len(running.instances))
+        count = variant.desired_instances if running.plan.hosts_components else len(running.instances)
+        return replace(variant, images=self.images(variant.name), instances=count)
 
     async def _prepare(self, variant: RunningVariant) -> None:
-        if variant.launched is None:
+        if variant.launched is None and not variant.plan.hosts_components:
             variant.launched = await self._launcher.prepare(variant.plan)
 
     async def _resize(self, variant: RunningVariant, count: int) -> None:
+        if variant.plan.hosts_components:
+            return  # its instances run what components bring
         if variant.pool is not None and count:
             if not variant.instances:
                 await self._add(variant)  # the first one proves that the container starts at all
@@ -156,7 +165,7 @@ class Fleet:
         instance = await self._launcher.start(
             variant.plan,
             variant.launched,
-            region=self._region,
+            region=self.region,
             group=self._group,
             stream=self._stream or f"{variant.plan.name}/",
         )

@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 
 from penstock.ground.files import remove_tree
+from penstock.rehearsal.metrics import Values
 from penstock.rehearsal.traffic.upstream import Upstream, UpstreamFailed
 
 LOAD_SECONDS = 360.0
 _LOADED, _ALREADY, _NO_MEMORY = 200, 409, 507
-Values = dict[str, tuple[float, str]]
 
 
 class ModelRefused(Exception):

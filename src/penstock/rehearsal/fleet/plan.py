@@ -43,6 +43,11 @@ class VariantPlan(msgspec.Struct, frozen=True, kw_only=True):
     direct: bool = False
 
     @property
+    def hosts_components(self) -> bool:
+        """Whether the variant has no model of its own and runs nothing but inference components."""
+        return not self.model_name and not self.container.image
+
+    @property
     def containers(self) -> tuple[ContainerPlan, ...]:
         return (self.container, *self.others)
 
@@ -60,11 +65,14 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     shadows: tuple[VariantPlan, ...] = ()
 
 
+_NO_MODEL: dict[str, Any] = {"PrimaryContainer": {"Image": ""}}
+
+
 def plan_fleet(config: dict[str, Any], models: dict[str, dict[str, Any]]) -> FleetPlan:
     """The plan of an endpoint config's request; ``models`` are the CreateModel requests by name."""
 
     def plan(variant: dict[str, Any]) -> VariantPlan:
-        return _variant(variant, models[variant["ModelName"]], config)
+        return _variant(variant, models.get(variant.get("ModelName", ""), _NO_MODEL), config)
 
     return FleetPlan(
         config_name=config["EndpointConfigName"],
@@ -82,7 +90,7 @@ def _variant(variant: dict[str, Any], model: dict[str, Any], config: dict[str, A
     memory = serverless["MemorySizeInMB"] * 2**20 if serverless else memory_bytes_of(instance_type or "")
     return VariantPlan(
         name=variant["VariantName"],
-        model_name=variant["ModelName"],
+        model_name=variant.get("ModelName", ""),
         container=first,
         others=tuple(others),
         direct=model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct",

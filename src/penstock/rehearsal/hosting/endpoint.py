@@ -106,7 +106,7 @@ def row(endpoint: Endpoint) -> dict[str, Any]:
 def _summary(variant: Variant) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "VariantName": variant.name,
-        "DeployedImages": [_image(image) for image in variant.images],
+        "DeployedImages": [image_summary(image) for image in variant.images],
         "CurrentWeight": variant.weight,
         "DesiredWeight": variant.desired_weight,
         "CurrentInstanceCount": variant.instances,
@@ -121,7 +121,7 @@ def _summary(variant: Variant) -> dict[str, Any]:
     return summary
 
 
-def _image(image: DeployedImage) -> dict[str, Any]:
+def image_summary(image: DeployedImage) -> dict[str, Any]:
     return {
         "SpecifiedImage": image.specified,
         "ResolvedImage": image.resolved,

@@ -83,6 +83,13 @@ def _check_variants(hosting: Hosting, call: Call) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise invalid(f"Variant names must be unique; {', '.join(repeated)} is given more than once.")
+    bare = [variant["VariantName"] for variant in variants if "ModelName" not in variant]
+    if bare and len(bare) < len(variants):
+        raise invalid(f"Either all variants name a model or none does; {', '.join(bare)} names none.")
+    if bare:
+        if "ExecutionRoleArn" not in call.parameters:
+            raise invalid("ExecutionRoleArn is required for variants without models, which host inference components.")
+        hosting.checks.check_role(call.parameters["ExecutionRoleArn"], call)
     for variant in variants:
         _check_variant(hosting, call, variant)
 
@@ -90,9 +97,10 @@ def _check_variants(hosting: Hosting, call: Call) -> None:
 def _check_variant(hosting: Hosting, call: Call, variant: dict[str, Any]) -> None:
     name = variant.get("ModelName")
     if name is None:
-        raise invalid(
-            f"The variant {variant['VariantName']} names no model; inference components are not offered by this plane."
-        )
+        if "ServerlessConfig" in variant or "AsyncInferenceConfig" in call.parameters:
+            raise invalid("Inference components need instances and synchronous invocations.")
+        check_variant_instances(variant, call.parameters)
+        return
     model = get_model(hosting, call, name)
     check_variant_instances(variant, call.parameters)
     containers = containers_of(model.definition)

@@ -116,6 +116,11 @@ def _put_in_place(hosting: Hosting, endpoint: Endpoint, variants: tuple[Variant,
 def delete_endpoint(hosting: Hosting, call: Call) -> dict[str, Any]:
     with hosting.journal.transaction():
         endpoint = get_endpoint(hosting, call)
+        components = hosting.components(call.region, endpoint.name)
+        if components:
+            raise invalid(
+                f'Cannot delete endpoint "{endpoint.arn}" while it hosts inference components: {", ".join(components)}.'
+            )
         hosting.journal.put(KIND, states.delete_requested(endpoint, now_ms=call.now_ms))
     hosting.wake(call.region, endpoint.name)
     return {}
@@ -132,7 +137,7 @@ def get_endpoint(hosting: Hosting, call: Call) -> Endpoint:
 def _plan(hosting: Hosting, call: Call, config: EndpointConfig) -> FleetPlan:
     """What the config and its models ask for right now. Raises AwsError if a model has been deleted."""
     variants = config.request["ProductionVariants"] + config.request.get("ShadowProductionVariants", [])
-    names = {variant["ModelName"] for variant in variants}
+    names = {variant["ModelName"] for variant in variants if "ModelName" in variant}
     return plan_fleet(config.request, {name: get_model(hosting, call, name).definition for name in names})
 
 

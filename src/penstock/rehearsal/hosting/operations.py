@@ -7,7 +7,16 @@ from functools import partial
 from typing import Any
 
 from penstock.rehearsal.batch import job as transform
-from penstock.rehearsal.hosting import endpoint_config, endpoints, model, package_groups, packages, tags
+from penstock.rehearsal.hosting import (
+    component,
+    components,
+    endpoint_config,
+    endpoints,
+    model,
+    package_groups,
+    packages,
+    tags,
+)
 from penstock.rehearsal.hosting.endpoint import Endpoint
 from penstock.rehearsal.hosting.service import Hosting, Operation
 from penstock.rehearsal.journal import Recorded
@@ -18,6 +27,7 @@ TAGGED: dict[str, type[Recorded]] = {
     endpoint_config.KIND: endpoint_config.EndpointConfig,
     endpoints.KIND: Endpoint,
     transform.KIND: transform.TransformJob,
+    component.KIND: component.Component,
     package_groups.KIND: package_groups.PackageGroup,
     packages.KIND: packages.ModelPackage,
 }
@@ -54,6 +64,12 @@ OPERATIONS: dict[str, Operation] = {
     "ListModelPackages": packages.list_model_packages,
     "UpdateModelPackage": packages.update_model_package,
     "DeleteModelPackage": packages.delete_model_package,
+    "CreateInferenceComponent": components.create_inference_component,
+    "DescribeInferenceComponent": components.describe_inference_component,
+    "ListInferenceComponents": components.list_inference_components,
+    "UpdateInferenceComponent": components.update_inference_component,
+    "UpdateInferenceComponentRuntimeConfig": components.update_inference_component_runtime_config,
+    "DeleteInferenceComponent": components.delete_inference_component,
     "AddTags": partial(tags.add_tags, kinds=TAGGED),
     "ListTags": partial(tags.list_tags, kinds=TAGGED),
     "DeleteTags": partial(tags.delete_tags, kinds=TAGGED),

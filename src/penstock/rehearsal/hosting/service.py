@@ -17,6 +17,9 @@ class Checks(Protocol):
     def check_model(self, request: dict[str, Any], call: Call) -> None:
         """Raises AwsError as SageMaker would for this model."""
 
+    def check_role(self, arn: str, call: Call) -> None:
+        """Raises AwsError unless SageMaker could assume the role."""
+
     def check_container(self, container: dict[str, Any], call: Call) -> str:
         """The digest of a container definition's image. Raises AwsError if image or model data will not do."""
 
@@ -27,13 +30,16 @@ class Checks(Protocol):
 class Hosting(msgspec.Struct, frozen=True, kw_only=True):
     """``wake(region, name)`` tells whoever drives endpoints that this record has changed; ``wake_job`` of jobs.
 
-    ``scaled_variants(region, endpoint)`` names the variants that autoscaling has in its hands.
+    ``components(region, endpoint)`` names its inference components, ``scaled_variants(region, endpoint)`` the variants
+    that autoscaling has in its hands.
     """
 
     journal: Journal
     checks: Checks
     wake: Callable[[str, str], None]
     wake_job: Callable[[str, str], None]
+    wake_component: Callable[[str, str], None] = lambda _region, _name: None
+    components: Callable[[str, str], list[str]] = lambda _region, _endpoint: []
     scaled_variants: Callable[[str, str], set[str]] = lambda _region, _endpoint: set()
 
 

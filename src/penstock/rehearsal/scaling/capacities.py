@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from penstock.rehearsal.hosting import endpoints
+from penstock.rehearsal.hosting import components, endpoints
+from penstock.rehearsal.hosting.component import BUSY, KIND, Component
 from penstock.rehearsal.hosting.endpoint import Endpoint, Status, Variant, variant_named
 from penstock.rehearsal.hosting.service import Hosting
-from penstock.rehearsal.scaling.records import INSTANCES, PROVISIONED, variant_of
+from penstock.rehearsal.scaling.records import COPIES, INSTANCES, PROVISIONED, component_of, variant_of
 from penstock.rehearsal.wire.exceptions import AwsError
 
 
@@ -30,6 +31,7 @@ class Capacities:
         self._readers: dict[str, Callable[[str, str], Capacity | None]] = {
             INSTANCES: self._instances,
             PROVISIONED: self._provisioned,
+            COPIES: self._copies,
         }
 
     def read(self, region: str, resource: str, dimension: str) -> Capacity | None:
@@ -39,11 +41,12 @@ class Capacities:
 
     def write(self, region: str, resource: str, dimension: str, wanted: int, *, now_ms: int) -> str | None:
         """Asks for the capacity; why that was refused, or None when it is on its way."""
-        found = variant_of(resource)
-        if found is None:
-            return f"{resource} names no variant."
+        found, component = variant_of(resource), component_of(resource)
         try:
-            endpoint, variant = found
+            if component is not None:
+                components.resize_component(self._hosting, region, component, wanted, now_ms=now_ms)
+                return None
+            endpoint, variant = found or ("", "")
             endpoints.resize_variant(
                 self._hosting, region, endpoint, variant, wanted, provisioned=dimension == PROVISIONED, now_ms=now_ms
             )
@@ -68,6 +71,13 @@ class Capacities:
         endpoint, variant = found
         count = (variant.serverless or {}).get("ProvisionedConcurrency", 0)
         return Capacity(current=count, desired=count, busy=_is_busy(endpoint))
+
+    def _copies(self, region: str, resource: str) -> Capacity | None:
+        name = component_of(resource)
+        found = self._hosting.journal.find(KIND, region, name, Component) if name else None
+        if found is None:
+            return None
+        return Capacity(current=found.current, desired=found.copies, busy=found.status in BUSY, least=0)
 
     def _variant(self, region: str, resource: str) -> tuple[Endpoint, Variant] | None:
         names = variant_of(resource)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.rehearsal.metrics import Metrics
-from penstock.rehearsal.scaling.records import dimensions_of, variant_of
+from penstock.rehearsal.scaling.records import component_of, dimensions_of, variant_of
 from penstock.rehearsal.traffic.router import Route, Routers
 
 
@@ -23,6 +23,8 @@ class PlaneTraffic:
         return sum(instance.outstanding for route in self._routes(region, resource) for instance in route.instances)
 
     def _routes(self, region: str, resource: str) -> list[Route]:
-        names = variant_of(resource)
+        names, component = variant_of(resource), component_of(resource)
+        if component is not None:
+            return self._routers.routes_of(region, component)
         router = self._routers.find(region, names[0]) if names else None
         return [route for route in router.routes if names and route.plan.name == names[1]] if router else []

@@ -12,11 +12,15 @@ _PREFIX = "x-amzn-sagemaker-"
 TARGET_VARIANT = f"{_PREFIX}target-variant"
 TARGET_MODEL = f"{_PREFIX}target-model"
 TARGET_CONTAINER = f"{_PREFIX}target-container-hostname"
+COMPONENT = f"{_PREFIX}inference-component"
+_RAW_COMPONENT = COMPONENT.encode()
 _RAW_MODEL, _RAW_CONTAINER = TARGET_MODEL.encode(), TARGET_CONTAINER.encode()
 
 
 def choose_route(router: Router, request: Request, request_id: str) -> Route:
     """The route that takes the request. Raises AwsError for what does not fit the endpoint."""
+    if router.hosts_components or _RAW_COMPONENT in request.headers.raw:
+        return _component(router, request, request_id)
     variant = request.headers.get(TARGET_VARIANT)
     if variant is not None and not router.knows(variant):
         raise errors.variant_missing(variant, router.endpoint)
@@ -26,6 +30,23 @@ def choose_route(router: Router, request: Request, request_id: str) -> Route:
     if router.config.get("AsyncInferenceConfig"):
         raise errors.only_asynchronous(router.endpoint)
     if len(request.body) > (SERVERLESS_BODY_BYTES if route.plan.serverless else MAX_BODY_BYTES):
+        raise errors.oversize(request_id)
+    _check_model(route, request)
+    _check_container(route, request)
+    return route
+
+
+def _component(router: Router, request: Request, request_id: str) -> Route:
+    """The route of the inference component that is named. Raises AwsError."""
+    name = request.headers.get(COMPONENT)
+    if name is None:
+        raise errors.component_needed()
+    route = router.components.get(name)
+    if route is None:
+        raise errors.component_missing(name, router.endpoint)
+    if not route.instances:
+        raise errors.no_copies()
+    if len(request.body) > MAX_BODY_BYTES:
         raise errors.oversize(request_id)
     _check_model(route, request)
     _check_container(route, request)

@@ -25,6 +25,24 @@ def model_not_ready(what: str) -> AwsError:
     return AwsError("ModelNotReadyException", f"{what} is not ready yet. Try again in a moment.", status=429)
 
 
+def component_needed() -> AwsError:
+    return wrong_request(
+        "Inference Component Name header is required for endpoints to which you plan to deploy inference components. "
+        "Please include Inference Component Name header or consider using SageMaker models."
+    )
+
+
+def component_missing(name: str, endpoint: str) -> AwsError:
+    return wrong_request(f"Inference Component {name} not found for endpoint {endpoint}.")
+
+
+def no_copies() -> AwsError:
+    return wrong_request(
+        "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if "
+        "configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API."
+    )
+
+
 def oversize(request_id: str) -> AwsError:
     return AwsError("ValidationError", f"Request {request_id} has oversize body.", status=413)
 

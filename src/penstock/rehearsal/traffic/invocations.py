@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.rehearsal.fleet.house import ModelRefused
 from penstock.rehearsal.fleet.serverless import NoConcurrencyLeft
-from penstock.rehearsal.logs import endpoint_group
+from penstock.rehearsal.logs import component_group, endpoint_group
 from penstock.rehearsal.metrics import Metrics
 from penstock.rehearsal.traffic import errors
 from penstock.rehearsal.traffic.choosing import TARGET_CONTAINER, TARGET_MODEL, choose_instance, choose_route
@@ -149,8 +149,9 @@ class Invocations:
             self._record(router, route, 0, started, time.perf_counter())
             raise self._failed(router, route, None, 0, str(error)) from error
         if setup_s is not None:
-            dimensions = (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
-            self._metrics.record(router.region, dimensions, {"ModelSetupTime": (setup_s * 1e6, "Microseconds")})
+            self._metrics.record(
+                router.region, _dimensions(router, route), {"ModelSetupTime": (setup_s * 1e6, "Microseconds")}
+            )
         return instance
 
     async def _call(self, router: Router, route: Route, target: Target, request: Request) -> Answer:
@@ -179,7 +180,7 @@ class Invocations:
         """One model's answer, once the container has it; a refusal to load is the container's answer too."""
         name, house = request.headers.get(TARGET_MODEL) or "", target.house
         assert house is not None
-        dimensions = (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
+        dimensions = _dimensions(router, route)
         try:
             path, values = await house.enter(name, timeout_s=INVOCATION_SECONDS)
         except TimeoutError:
@@ -234,7 +235,7 @@ class Invocations:
 
     def _record(self, router: Router, route: Route, status: int, started: float, called: float) -> None:
         self._metrics.record_invocation(
-            router.region, (("EndpointName", router.endpoint), ("VariantName", route.plan.name)), status=status,
+            router.region, _dimensions(router, route), status=status,
             model_us=(time.perf_counter() - called) * 1e6, overhead_us=(called - started) * 1e6,
             instances=len(route.instances),
         )  # fmt: skip
@@ -242,13 +243,18 @@ class Invocations:
     def _failed(
         self, router: Router, route: Route, target: Target | None, status: int, said: str, origin: str = "primary"
     ) -> AwsError:
-        group = endpoint_group(router.endpoint)
+        group = component_group(route.component) if route.component else endpoint_group(router.endpoint)
         arn = log_stream_arn(
             group, f"{route.plan.name}/{target.id if target else ''}", region=router.region, account=self._account
         )
         return errors.model_error(
             status, said, region=router.region, account=self._account, group=group, stream_arn=arn, origin=origin
         )  # fmt: skip
+
+
+def _dimensions(router: Router, route: Route) -> tuple[tuple[str, str], ...]:
+    """The dimensions of the route's metrics: its inference component, or the endpoint and the variant."""
+    return route.scope or (("EndpointName", router.endpoint), ("VariantName", route.plan.name))
 
 
 def forwarded(request: Request) -> list[tuple[str, str]]:

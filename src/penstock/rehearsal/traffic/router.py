@@ -46,19 +46,25 @@ class Route:
     """A variant of one fleet: ``weight`` is its share of the endpoint's traffic, relative to the other routes'.
 
     ``instances`` is the fleet's own list: what it adds is routed to and what it takes out is not, at once. A serverless
-    variant's ``pool`` starts one when it is needed.
+    variant's ``pool`` starts one when it is needed. ``component`` names the inference component whose copies they are.
     """
 
     def __init__(
         self, plan: VariantPlan, fleet: FleetPlan, *, weight: float, instances: Sequence[Target] = (),
-        pool: ServerlessPool | None = None,
+        pool: ServerlessPool | None = None, component: str | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.fleet = fleet
         self.weight = weight
         self.instances = instances
         self.pool = pool
+        self.component = component
         self.credit = 0.0
+
+    @property
+    def scope(self) -> tuple[tuple[str, str], ...]:
+        """The dimensions that its metrics have beside or instead of the endpoint's name."""
+        return (("InferenceComponentName", self.component),) if self.component else ()
 
     def choose(self, model: str | None = None) -> Target | None:
         """The instance to take the next request; one that has ``model`` loaded, if there is one."""
@@ -80,6 +86,7 @@ class Router:
         self.endpoint = endpoint
         self.routes: list[Route] = []
         self.shadows: list[Route] = []
+        self.components: dict[str, Route] = {}
         self.config: dict[str, Any] = {}
 
     def choose(self, variant: str | None = None) -> Route | None:
@@ -101,6 +108,11 @@ class Router:
         best.credit -= total
         return best
 
+    @property
+    def hosts_components(self) -> bool:
+        """Whether the endpoint's variants have no models of their own."""
+        return bool(self.routes) and self.routes[0].plan.hosts_components
+
     def knows(self, variant: str) -> bool:
         return any(route.plan.name == variant for route in self.routes)
 
@@ -116,6 +128,11 @@ class Routers:
         if region is not None:
             return self._routers.get((region, name))
         return next((router for (_, known), router in self._routers.items() if known == name), None)
+
+    def routes_of(self, region: str, component: str) -> list[Route]:
+        """The routes of an inference component, which is on one endpoint only."""
+        found = [router for (where, _), router in self._routers.items() if where == region]
+        return [router.components[component] for router in found if component in router.components]
 
     def ensure(self, region: str, name: str) -> Router:
         return self._routers.setdefault((region, name), Router(region, name))

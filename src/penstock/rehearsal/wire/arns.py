@@ -8,6 +8,7 @@ KINDS = {
     "endpoint-config": "endpoint configuration",
     "endpoint": "endpoint",
     "transform-job": "transform job",
+    "inference-component": "inference component",
 }
 
 
