@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 import yaml
 from sklearn.linear_model import LogisticRegression
 
+from images.making import make_wheel
 from penstock.ground.errors import InvalidInput
+from penstock.images.target import Target
+from penstock.images.wheels.fetch import fetch
+from penstock.images.wheels.resolve import resolve_now
 from penstock.models.distributions import find_distribution
 from penstock.models.environment import capture_environment
 from penstock.models.pack import save_model
@@ -50,6 +55,20 @@ def test_given_requirements_replace_and_extra_ones_add() -> None:
     assert given.requirements == ("a==1", "b==2")
     extra = capture_environment(modules, extra_pip_requirements=["./wheels/mine-1.0-py3-none-any.whl"])
     assert extra.requirements == (f"numpy=={np.__version__}", "./wheels/mine-1.0-py3-none-any.whl")
+
+
+def test_a_local_wheel_travels_with_the_model_into_the_images_lock(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "built", "mine")
+    folder = save_model(abs, tmp_path / "model", signature=False, pip_requirements=["six", str(wheel)])
+    assert folder.requirements() == ("six", f"wheels/{wheel.name}")
+    assert (folder.path / "wheels" / wheel.name).read_bytes() == wheel.read_bytes()
+    (line,) = [line for line in folder.serving_requirements() if "mine" in line]
+    assert line == f"mine @ {(folder.path / 'wheels' / wheel.name).resolve().as_uri()}"
+    lock = resolve_now([line], Target("3.11"), environment={**os.environ, "UV_NO_INDEX": "1"})
+    assert [(each.name, each.filename) for each in lock.wheels] == [("mine", wheel.name)]
+    assert fetch(lock, cache_dir=tmp_path / "cache")["mine"].read_bytes() == wheel.read_bytes()
+    with pytest.raises(InvalidInput, match="does not exist"):
+        save_model(abs, tmp_path / "other", signature=False, pip_requirements=["./no-1.0-py3-none-any.whl"])
 
 
 def test_requirements_may_be_a_file_with_index_lines(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_without_trust_in_its_code_a_pickle_is_refused_before_it_is_opened(bomb:
     assert not (bomb.parent / "ran").exists()
 
 
+def test_whoever_loads_without_saying_obeys_the_environment(bomb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_TRUST", "data")
+    with pytest.raises(Forbidden, match="--trust code"):
+        load_model(bomb)
+    assert not (bomb.parent / "ran").exists()
+
+
 def test_a_code_directory_is_code_too(tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     table = {"flavors": {"python_function": {"loader_module": "mine", "code": "code"}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from contextlib import ExitStack
@@ -21,14 +22,17 @@ def serve_model(
     port: int | None = None,
     workers: int = 1,
     optimize: bool = False,
+    trust: str | None = None,
     options: dict[str, str | None] | None = None,
 ) -> int:
     """Serves the model until SIGTERM or Ctrl-C, then drains; gives the exit code.
 
     ``options`` are further options of ServeOptions by name, as texts. ``port`` None: $PORT or 8080; 0: any free one.
-    ``optimize`` serves a copy in which the model is compiled, if the compiled form is proven equal. Raises NotFound,
-    InvalidInput, ModelFailed.
+    ``optimize`` serves a copy in which the model is compiled, if the compiled form is proven equal. ``trust`` is
+    "code" or "data"; None: as PENSTOCK_TRUST says. Raises NotFound, InvalidInput, Forbidden, ModelFailed.
     """
+    if trust is not None:
+        os.environ["PENSTOCK_TRUST"] = trust  # for whatever loads it: this process, its workers, the compiler
     with ExitStack() as held:
         folder = resolve_model(model_uri)
         if optimize:

@@ -21,6 +21,11 @@ from penstock.cli.terminal import Terminal
     "--batching/--no-batching", default=True, help="Predict for several requests at once where that is exact."
 )
 @click.option("--optimize", is_flag=True, help="Compile the model first; it is used only if proven equal.")
+@click.option(
+    "--trust",
+    type=click.Choice(["code", "data"]),
+    help="Whether the model may bring code: pickles and Python files (code, the default), or data alone.",
+)
 @click.option("--batch-wait-ms", type=float, help="How long a request may wait for company; by default not at all.")
 @click.option("--request-timeout", type=float, help="Seconds until a request is given up with 504 (60).")
 @click.option("--log-sample", type=float, help="The share of requests that are logged with their predictions (0 to 1).")
@@ -32,6 +37,7 @@ def serve(
     workers: int,
     batching: bool,
     optimize: bool,
+    trust: str | None,
     **options: float | str | None,
 ) -> None:
     """Serve MODEL over HTTP: a folder, runs:/..., models:/..., or name@alias.
@@ -40,7 +46,7 @@ def serve(
     """
     texts = {name: None if value is None else str(value) for name, value in options.items()}
     texts["batching"] = "on" if batching else "off"
-    code = serve_model(model, host=host, port=port, workers=workers, optimize=optimize, options=texts)
+    code = serve_model(model, host=host, port=port, workers=workers, optimize=optimize, trust=trust, options=texts)
     if code:
         terminal.note("The server ended.")
         sys.exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ import yaml
 from msgspec import Struct
 
 from penstock.ground.errors import InvalidInput
-from penstock.ground.files import write_atomically
+from penstock.ground.files import ensure_directory, write_atomically
 from penstock.models.distributions import find_distribution, loaded_requirements, normalized
-from penstock.models.folder import CONDA, PYTHON_ENV, REQUIREMENTS
+from penstock.models.folder import CONDA, PYTHON_ENV, REQUIREMENTS, WHEELS
 from penstock.models.imports import top_level
 
 _OWN = {"penstock", "mlflow"}
@@ -27,6 +28,13 @@ class Environment(Struct, frozen=True):
     requirements: tuple[str, ...]
     python_version: str
 
+    def with_wheels(self, folder: Path) -> Environment:
+        """The same, with wheels that lie on this machine copied into ``folder`` and named as ``wheels/...``.
+
+        So names MLflow them, whose pip runs in the folder. Raises InvalidInput for a wheel that is not there.
+        """
+        return Environment(tuple(_carried(line, folder) for line in self.requirements), self.python_version)
+
     def write(self, folder: Path) -> None:
         """Writes requirements.txt, conda.yaml and python_env.yaml."""
         write_atomically(folder / REQUIREMENTS, "".join(f"{line}\n" for line in self.requirements).encode())
@@ -36,6 +44,18 @@ class Environment(Struct, frozen=True):
         build = ["pip", "setuptools", "wheel"]
         table = {"python": self.python_version, "build_dependencies": build, "dependencies": ["-r requirements.txt"]}
         write_atomically(folder / PYTHON_ENV, _yaml(table, sort_keys=False))
+
+
+def _carried(line: str, folder: Path) -> str:
+    """``line``, or the folder's own copy of the wheel that it names by a path or a file URL."""
+    place = line.rpartition(" @ ")[2].removeprefix("file://")
+    if not place.endswith(".whl") or "://" in place:
+        return line
+    wheel = Path(place)
+    if not wheel.is_file():
+        raise InvalidInput(f"The requirements name the wheel {wheel}, which does not exist.", fix="Correct the path.")
+    shutil.copy2(wheel, ensure_directory(folder / WHEELS) / wheel.name)
+    return f"{WHEELS}/{wheel.name}"
 
 
 def _yaml(table: dict[str, Any], *, sort_keys: bool = True) -> bytes:

@@ -18,6 +18,7 @@ from penstock.models.signature import Signature
 REQUIREMENTS = "requirements.txt"
 CONDA = "conda.yaml"
 PYTHON_ENV = "python_env.yaml"
+WHEELS = "wheels"
 _IMAGE_LOCK = re.compile(r"requirements-linux-[a-z0-9-]+\.lock")
 _MLFLOW = re.compile(r"mlflow(-skinny)?\s*(\[.*?\])?\s*([=<>!~;@].*)?$", re.IGNORECASE)
 
@@ -66,8 +67,16 @@ class ModelFolder(Struct, frozen=True):
             lines = tuple(line for line in lines if not _MLFLOW.fullmatch(line))
         compiled = self.path / "optimized" / REQUIREMENTS
         more = _lines(compiled.read_text(encoding="utf-8")) if compiled.is_file() else ()
+        lines = tuple(self._located(line) for line in lines)
         named = {_requirement_name(line) for line in lines}
         return (*lines, *(line for line in more if _requirement_name(line) not in named))
+
+    def _located(self, line: str) -> str:
+        """``line``, or for a wheel that lies in the folder its name and its place on this machine."""
+        if not line.startswith(f"{WHEELS}/"):
+            return line
+        wheel = self.file(line)
+        return f"{wheel.name.partition('-')[0]} @ {wheel.resolve().as_uri()}"
 
     @property
     def is_python_model(self) -> bool:

@@ -23,7 +23,7 @@ from penstock.models.optimize.predictor import OriginalNeeded
 from penstock.models.parameters import checked_params
 from penstock.models.schema import Schema
 from penstock.models.tensors import checked_tensors
-from penstock.models.trust import TRUSTED, Trust
+from penstock.models.trust import Trust, trust_from
 
 
 class LoadedModel:
@@ -113,8 +113,9 @@ def _all_sent(schema: Schema, names: Sequence[Any] | None) -> bool:
     return names is None or all(column.required or column.name in names for column in schema.columns)
 
 
-def load_model(path: Path | str, *, trust: Trust = TRUSTED) -> LoadedModel:
-    """The model in the folder at ``path``, ready to answer. Loading a pickle or a code file runs code of the folder.
+def load_model(path: Path | str, *, trust: Trust | None = None) -> LoadedModel:
+    """The model in the folder at ``path``, ready to answer. Loading a pickle or a code file runs code of the folder;
+    ``trust`` says whether it may, by default as the environment does (PENSTOCK_TRUST).
 
     Beside a proven compiled form the original, and its library, are loaded when a request first needs them.
 
@@ -122,13 +123,13 @@ def load_model(path: Path | str, *, trust: Trust = TRUSTED) -> LoadedModel:
     ModelFailed when the model's own code raises while it loads.
     """
     folder = read_model_folder(Path(path))
-    return LoadedModel(folder, with_compiled(folder, partial(_load_predictor, folder, trust)))
+    return LoadedModel(folder, with_compiled(folder, partial(_load_predictor, folder, trust or trust_from())))
 
 
-def load_original(path: Path | str, *, trust: Trust = TRUSTED) -> LoadedModel:
+def load_original(path: Path | str, *, trust: Trust | None = None) -> LoadedModel:
     """As ``load_model``, without the compiled form that the folder may hold."""
     folder = read_model_folder(Path(path))
-    return LoadedModel(folder, _load_predictor(folder, trust))
+    return LoadedModel(folder, _load_predictor(folder, trust or trust_from()))
 
 
 def _load_predictor(folder: ModelFolder, trust: Trust) -> Predictor:

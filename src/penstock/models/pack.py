@@ -87,7 +87,7 @@ def save_model(
             pip_requirements=pip_requirements,
             extra_pip_requirements=extra_pip_requirements,
             local=local,
-        ).write(partial)
+        ).with_wheels(partial).write(partial)
         with storage_errors(target):
             partial.rename(target)
     except BaseException:
