@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
     if room is None:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")
     module = import_module(room)
-    value = module if room.rpartition(".")[2] == name else getattr(module, name)
+    value = module if name in (room.rpartition(".")[2], "tracking") else getattr(module, name)
     globals()[name] = value
     return value
 

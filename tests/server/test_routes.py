@@ -39,6 +39,16 @@ def test_every_route_is_there_under_every_prefix(client: Client, path: str) -> N
     assert client.get("experiments/get", experiment_id="0").json["experiment"]["name"] == "Default"
 
 
+def test_what_mlflow_1_lists_is_listed(client: Client) -> None:
+    title = name()
+    number = client.post("experiments/create", name=title).json["experiment_id"]
+    assert number in [each["experiment_id"] for each in client.get("experiments/list").json["experiments"]]
+    deleted = client.get("experiments/list", view_type="DELETED_ONLY", max_results=5).json
+    assert number not in [each["experiment_id"] for each in deleted.get("experiments", [])]
+    model = make_model(client)
+    assert model in [each["name"] for each in client.get("registered-models/list").json["registered_models"]]
+
+
 def test_an_experiment_is_made_found_and_listed(client: Client) -> None:
     title = name()
     number = client.post("experiments/create", name=title, tags=[{"key": "a", "value": "1"}]).json["experiment_id"]

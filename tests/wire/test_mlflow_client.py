@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -401,3 +402,39 @@ def test_a_model_that_penstock_logged_is_loaded_by_mlflow(peer: Peer, server: st
         run_id=run.info.run_id,
     )
     assert all(each == model.predict(features).tolist() for each in got)
+
+
+# Parameters of MLflow's that Penstock does not have; docs/differences-from-mlflow.md says what they are for.
+NOT_TAKEN = {
+    "set_experiment": {"trace_location"},
+    "create_experiment": {"trace_location"},
+    "register_model": {"env_pack"},
+    "search_logged_models": {"output_format"},
+    "log_image": {"key", "step", "timestamp", "synchronous"},
+    "MlflowClient.log_image": {"key", "step", "timestamp", "synchronous"},
+    "MlflowClient.create_registered_model": {"deployment_job_id"},
+    "MlflowClient.update_registered_model": {"deployment_job_id"},
+}
+OTHER_SHAPE = {"autolog", "log_model", "load_model", "save_model"}
+
+
+def test_names_and_the_order_of_arguments_are_mlflows(peer: Peer) -> None:
+    if peer.version < (3, 0):
+        pytest.skip("the newest mlflow has all of these")
+    theirs = peer.run("""
+        import inspect
+        places = [("", mlflow), ("MlflowClient.", MlflowClient)]
+        result = {
+            prefix + name: list(inspect.signature(getattr(place, name)).parameters)
+            for prefix, place in places for name in dir(place)
+            if not name.startswith("_") and inspect.isroutine(getattr(place, name))
+        }
+    """)
+    places = {name: getattr(penstock, name) for name in penstock.DOORS if name not in OTHER_SHAPE}
+    client = {f"MlflowClient.{name}": getattr(penstock.MlflowClient, name) for name in dir(penstock.MlflowClient)}
+    ours = {name: value for name, value in {**places, **client}.items() if inspect.isroutine(value)}
+    shared = sorted(ours.keys() & theirs.keys())
+    assert len(shared) > 110
+    for name in shared:
+        wanted = [argument for argument in theirs[name] if argument not in NOT_TAKEN.get(name, ())]
+        assert list(inspect.signature(ours[name]).parameters)[: len(wanted)] == wanted, name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from penstock.api.active import client
+from penstock.api.chosen import chosen
 from penstock.api.connection import connect
 from penstock.api.resolve import find_model
 from penstock.api.watching import watcher
@@ -25,22 +28,30 @@ def download_artifacts(
     run_id: str | None = None,
     artifact_path: str | None = None,
     dst_path: str | Path | None = None,
+    tracking_uri: str | None = None,
+    registry_uri: str | None = None,
 ) -> str:
     """The local path of the file or folder, downloaded below ``dst_path`` (by default a fresh folder).
 
-    Give an ``artifact_uri``, or a ``run_id`` and a path of that run. Raises NotFound.
+    Give an ``artifact_uri``, or a ``run_id`` and a path of that run; the URIs are those in force unless given. Raises
+    NotFound.
     """
-    place, path = _place(artifact_uri, run_id, artifact_path)
+    with _chosen(tracking_uri, registry_uri):
+        place, path = _place(artifact_uri, run_id, artifact_path)
     folder = Path(dst_path) if dst_path else Path(tempfile.mkdtemp(prefix="penstock-"))
     name = path.rpartition("/")[2]
     return str(place.download(path, folder / name, progress=watcher()))
 
 
 def list_artifacts(
-    artifact_uri: str | None = None, run_id: str | None = None, artifact_path: str | None = None
+    artifact_uri: str | None = None,
+    run_id: str | None = None,
+    artifact_path: str | None = None,
+    tracking_uri: str | None = None,
 ) -> list[FileInfo]:
     """The direct children of a folder of artifacts."""
-    place, path = _place(artifact_uri, run_id, artifact_path)
+    with _chosen(tracking_uri, None):
+        place, path = _place(artifact_uri, run_id, artifact_path)
     return list(place.list(path))
 
 
@@ -55,6 +66,17 @@ def load_dict(artifact_uri: str) -> Any:
     """What the artifact holds as JSON or YAML."""
     text = load_text(artifact_uri)
     return yaml.safe_load(text) if artifact_uri.endswith((".yml", ".yaml")) else json.loads(text)
+
+
+@contextmanager
+def _chosen(tracking_uri: str | None, registry_uri: str | None) -> Iterator[None]:
+    """Has the URIs in force while the block runs."""
+    before = (chosen.tracking_uri, chosen.registry_uri)
+    chosen.tracking_uri, chosen.registry_uri = tracking_uri or before[0], registry_uri or before[1]
+    try:
+        yield
+    finally:
+        chosen.tracking_uri, chosen.registry_uri = before
 
 
 def _place(artifact_uri: str | None, run_id: str | None, artifact_path: str | None) -> tuple[ArtifactRepository, str]:

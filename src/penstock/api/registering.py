@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from penstock.api.active import client, current_experiment_id, open_runs
+from penstock.api.active import client, current_experiment_id, last_run_id, open_runs
 from penstock.api.resolve import find_model
 from penstock.api.running import run_in_force
 from penstock.api.views import LoggedModelView, ModelVersionView, RegisteredModelView, RunView
@@ -174,6 +174,67 @@ def search_model_versions(
 def get_logged_model(model_id: str) -> LoggedModelView:
     """The logged model. Raises NotFound."""
     return client().get_logged_model(model_id)
+
+
+def initialize_logged_model(
+    name: str | None = None,
+    source_run_id: str | None = None,
+    tags: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
+    model_type: str | None = None,
+    experiment_id: str | None = None,
+) -> LoggedModelView:
+    """A new logged model, PENDING until ``finalize_logged_model``; by default of the open run and its experiment."""
+    run = open_runs()[-1] if open_runs() else None
+    where = experiment_id or (run.info.experiment_id if run else current_experiment_id())
+    source = source_run_id or (run.info.run_id if run else None)
+    return client().create_logged_model(where, name, source, tags=tags, params=params, model_type=model_type)
+
+
+def create_external_model(
+    name: str | None = None,
+    source_run_id: str | None = None,
+    tags: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
+    model_type: str | None = None,
+    experiment_id: str | None = None,
+) -> LoggedModelView:
+    """A logged model, READY, whose files are elsewhere."""
+    model = initialize_logged_model(name, source_run_id, tags, params, model_type, experiment_id)
+    return client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def finalize_logged_model(model_id: str, status: str | LoggedModelStatus) -> LoggedModelView:
+    """The logged model with its status: READY or FAILED."""
+    return client().finalize_logged_model(model_id, status)
+
+
+def log_model_params(params: dict[str, str], model_id: str | None = None) -> None:
+    """Adds params to the logged model, by default to the one made last. Raises NotFound."""
+    last = last_logged_model() if model_id is None else None
+    model_id = last.model_id if last is not None else model_id
+    if model_id is None:
+        raise NotFound("No logged model was made here yet.", fix="Give its model_id.")
+    client().log_model_params(model_id, params)
+
+
+def set_logged_model_tags(model_id: str, tags: dict[str, Any]) -> None:
+    """Sets tags of the logged model."""
+    client().set_logged_model_tags(model_id, tags)
+
+
+def delete_logged_model_tag(model_id: str, key: str) -> None:
+    """Removes one tag of the logged model. Raises NotFound."""
+    client().delete_logged_model_tag(model_id, key)
+
+
+def last_logged_model() -> LoggedModelView | None:
+    """The logged model that the open run, or the last one of this thread, made last; None where there is none."""
+    run_id = last_run_id()
+    if run_id is None:
+        return None
+    made = client().get_run(run_id).outputs.model_outputs
+    return client().get_logged_model(made[-1].model_id) if made else None
 
 
 def search_logged_models(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from penstock.api.clients.base import ClientPart
@@ -15,7 +16,7 @@ from penstock.api.views import (
     view_registered_model,
 )
 from penstock.ground.entities import RegistryChange, Tag
-from penstock.ground.errors import InvalidInput
+from penstock.ground.errors import AlreadyExists, InvalidInput, NotFound
 
 
 class RegistryClient(ClientPart):
@@ -149,13 +150,55 @@ class RegistryClient(ClientPart):
         self._registry_connection.registry.delete_model_version(name, number_of(version), user_id=user_name())
 
     def set_model_version_tag(
-        self, name: str, version: str | int | None = None, key: str | None = None, value: Any = None
+        self,
+        name: str,
+        version: str | int | None = None,
+        key: str | None = None,
+        value: Any = None,
+        stage: str | None = None,
     ) -> None:
+        """Sets one tag of the version, or of the newest in ``stage``."""
         tag = Tag(key=key or "", value=str(value))
-        self._registry_connection.registry.set_model_version_tag(name, number_of(version), tag)
+        self._registry_connection.registry.set_model_version_tag(name, self._number(name, version, stage), tag)
 
-    def delete_model_version_tag(self, name: str, version: str | int | None = None, key: str | None = None) -> None:
-        self._registry_connection.registry.delete_model_version_tag(name, number_of(version), key or "")
+    def delete_model_version_tag(
+        self, name: str, version: str | int | None = None, key: str | None = None, stage: str | None = None
+    ) -> None:
+        """Removes one tag of the version, or of the newest in ``stage``. Raises NotFound."""
+        number = self._number(name, version, stage)
+        self._registry_connection.registry.delete_model_version_tag(name, number, key or "")
+
+    def _number(self, name: str, version: str | int | None, stage: str | None) -> int:
+        if (version is None) == (stage is None):
+            raise InvalidInput("A version is named by its number or by a stage.", fix="Give one of the two.")
+        if stage is None:
+            return number_of(version)
+        found = self.get_latest_versions(name, [stage])
+        if not found:
+            raise NotFound(f"No version of {name!r} is in the stage {stage!r}.", fix="Name a version by its number.")
+        return number_of(found[0].version)
+
+    def copy_model_version(self, src_model_uri: str, dst_name: str) -> ModelVersionView:
+        """The next version of ``dst_name``, which is made if it is not there: a copy of ``models:/name/version``.
+
+        Raises NotFound, InvalidInput for a URI of another kind.
+        """
+        name, separator, which = src_model_uri.removeprefix("models:/").partition("@")
+        if separator:
+            source = self.get_model_version_by_alias(name, which)
+        else:
+            name, _, which = name.rpartition("/")
+            source = self.get_model_version(name, which)
+        registry = self._registry_connection.registry
+        with suppress(AlreadyExists):  # then it is a further version
+            registry.create_registered_model(dst_name)
+        return self.create_model_version(
+            dst_name, f"models:/{name}/{source.version}", source.run_id, run_link=source.run_link
+        )
+
+    def get_model_version_stages(self, name: str, version: str | int) -> list[str]:
+        """The stages that a version can be in."""
+        return ["None", "Staging", "Production", "Archived"]
 
     def set_registered_model_alias(self, name: str, alias: str, version: str | int) -> None:
         """Points the alias at the version. Raises NotFound, InvalidInput."""

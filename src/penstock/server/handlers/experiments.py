@@ -14,6 +14,7 @@ from penstock.server.routes import Route, reads, writes
 
 Answer = dict[str, Any]
 BASE = "2.0/mlflow/experiments"
+MAX_LISTED = 50_000
 
 
 def create(context: Context, *, name: str, artifact_location: str | None, tags: tuple[Tag, ...]) -> Answer:
@@ -80,12 +81,12 @@ def search_datasets(context: Context, *, experiment_ids: tuple[str, ...]) -> Ans
 
 
 ID = text("experiment_id", required=True)
+LISTED = (text("page_token"), choice("view_type", ViewType, name="view", default=ViewType.ACTIVE_ONLY))
 SEARCH = (
     integer("max_results", name="limit", required=True),
     text("filter", default=""),
     texts("order_by"),
-    text("page_token"),
-    choice("view_type", ViewType, name="view", default=ViewType.ACTIVE_ONLY),
+    *LISTED,
 )
 ROUTES: tuple[Route, ...] = (
     writes(f"{BASE}/create", create, text("name", required=True), text("artifact_location"), tags("tags")),
@@ -93,6 +94,7 @@ ROUTES: tuple[Route, ...] = (
     reads(f"{BASE}/get-by-name", get_by_name, text("experiment_name", name="name", required=True)),
     reads(f"{BASE}/search", search, *SEARCH),
     reads(f"{BASE}/search", search, *SEARCH, method="POST"),
+    reads(f"{BASE}/list", search, integer("max_results", name="limit", default=MAX_LISTED), *LISTED),  # 1.x
     writes(f"{BASE}/delete", delete, ID),
     writes(f"{BASE}/restore", restore, ID),
     writes(f"{BASE}/update", update, ID, text("new_name", required=True)),

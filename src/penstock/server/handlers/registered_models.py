@@ -99,6 +99,7 @@ ROUTES: tuple[Route, ...] = (
         texts("order_by"),
         text("page_token"),
     ),
+    reads(f"{BASE}/list", search, integer("max_results", name="limit", default=100), text("page_token")),  # 1.x
     writes(f"{BASE}/update", update, NAME, text("description", default=""), method="PATCH"),
     writes(f"{BASE}/rename", rename, NAME, text("new_name", required=True)),
     writes(f"{BASE}/delete", delete, NAME, method="DELETE"),
