@@ -56,6 +56,7 @@ class Handler(BaseHTTPRequestHandler):
             "REQUEST_METHOD": self.command,
             "PATH_INFO": path,
             "QUERY_STRING": query,
+            "REMOTE_PORT": str(self.client_address[1]),
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": "" if chunked else str(length),
             "wsgi.input": body,

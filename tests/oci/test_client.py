@@ -15,7 +15,7 @@ from oci.serving import serving
 from penstock.ground.errors import AlreadyExists, EnvironmentMismatch, InvalidInput, NotFound, Unauthenticated
 from penstock.oci.auth import Basic
 from penstock.oci.cache import BlobCache
-from penstock.oci.client import RegistryClient
+from penstock.oci.client import STREAMS, RegistryClient
 from penstock.oci.image import Image
 from penstock.oci.registry import RegistryApp
 from penstock.oci.storage import RegistryStorage
@@ -28,9 +28,11 @@ class Recorder:
     def __init__(self, app: Any) -> None:
         self.app = app
         self.requests: list[tuple[str, str, int]] = []
+        self.connections: set[str] = set()
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         size = int(environ["CONTENT_LENGTH"] or 0)
+        self.connections.add(environ["REMOTE_PORT"])
         self.requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], size))
         return self.app(environ, start)  # type: ignore[no-any-return]
 
@@ -93,6 +95,17 @@ def test_what_the_tag_names_already_is_not_asked_for(
     client.push(make_image(tmp_path / "cache", model=os.urandom(100)), f"{host}/iris:v1")
     asked = sorted(method for method, _, _ in recorder.requests)
     assert asked == ["GET", "HEAD", "HEAD", "POST", "POST", "PUT", "PUT", "PUT"]
+
+
+def test_a_connection_is_kept_for_the_next_request(
+    tmp_path: Path, host: str, client: RegistryClient, recorder: Recorder
+) -> None:
+    for version in range(5):
+        client.push(make_image(tmp_path / "cache", model=os.urandom(100)), f"{host}/iris:{version}")
+    client.find_digest(f"{host}/absent:1")
+    client.tags(f"{host}/iris")
+    assert len(recorder.requests) > 30
+    assert len(recorder.connections) <= STREAMS
 
 
 def test_a_registry_on_this_machine_costs_no_certificates(

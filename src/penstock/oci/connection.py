@@ -119,14 +119,14 @@ class Connection:
                     raise _refusal(method, response, self.registry)
                 yield response
             finally:
-                response.close()
+                _finish(response)
 
     def _follow(self, method: str, url: httpx.URL, headers: dict[str, str], body: Body | None) -> httpx.Response:
         response = self._authorized(method, url, headers, body)
         for _ in range(_MAX_REDIRECTS):
             if response.status_code not in _REDIRECTS or method not in ("GET", "HEAD"):
                 return response
-            response.close()
+            _finish(response)
             target = self.location(response)
             response = self._authorized(method, target, headers, None)
         response.close()
@@ -139,7 +139,7 @@ class Connection:
         used = self._authorizer.header
         response = self._once(method, url, headers, body, used)
         if response.status_code == 401:
-            response.close()
+            _finish(response)
             self._authorizer.answer(response.headers.get("WWW-Authenticate", ""), refused=used)
             response = self._once(method, url, headers, body, self._authorizer.header)
         return response
@@ -182,6 +182,19 @@ def _transport_errors(registry: str) -> Iterator[None]:
         ) from error
     except httpx.InvalidURL as error:
         raise Unavailable(f"{registry} gave an address that cannot be used: {error}. Tell its operators.") from error
+
+
+def _finish(response: httpx.Response) -> None:
+    """Reads what little may be left of the response: a connection whose last answer was not read to its end is lost."""
+    try:
+        small = response.request.method == "HEAD" or int(response.headers["Content-Length"]) <= _MAX_ERROR_BYTES
+        if small and not response.is_stream_consumed:
+            for _ in response.iter_raw():
+                pass
+    except (KeyError, ValueError, httpx.HTTPError, httpx.StreamError):
+        pass  # of unknown length, or broken: its connection is closed now
+    finally:
+        response.close()
 
 
 def _refusal(method: str, response: httpx.Response, registry: str) -> PenstockError:
