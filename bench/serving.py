@@ -67,6 +67,7 @@ def run_work(
         columns = list(zip(*(each[server] for each in rounds), strict=True))
         medians = Figures(*(statistics.median(column) for column in columns))
         found[server.name] = {**medians._asdict(), "rps_low": min(columns[0]), "rps_high": max(columns[0])}
+        found[server.name]["foreign"] = max(columns[Figures._fields.index("foreign")])
     return found
 
 

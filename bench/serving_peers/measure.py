@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -24,13 +25,17 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
 class Figures(NamedTuple):
-    """One window: requests a second, 50th and 99th percentile in ms, CPU of the whole process tree in us a request."""
+    """One window: requests a second, 50th and 99th percentile in ms, CPU of the whole process tree in us a request.
+
+    ``foreign`` is how many CPUs others on this machine used meanwhile: above 0.1 or so the window was not quiet.
+    """
 
     rps: float
     p50_ms: float
     p99_ms: float
     cpu_us: float
     errors: int
+    foreign: float
 
 
 class Running(NamedTuple):
@@ -104,11 +109,15 @@ def measure(running: Running, body: Body, path: str, connections: int, seconds: 
         'done=function(s,l,r) io.write(string.format("F %d %d %f %f %d\\n", s.requests, s.duration,'
         "l:percentile(50), l:percentile(99), s.errors.status+s.errors.read+s.errors.timeout+s.errors.connect)) end\n"
     )
-    before = cpu_s(running.process.pid)
+    before, busy, begin = cpu_s(running.process.pid), busy_s(), time.perf_counter()
+    client = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s"]
     url = f"http://127.0.0.1:{running.port}{path}"
     out = subprocess.run([*command, "-s", str(script), url], check=True, capture_output=True, text=True).stdout
     used = cpu_s(running.process.pid) - before
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wrk_s = after.ru_utime + after.ru_stime - client.ru_utime - client.ru_stime
+    foreign = (busy_s() - busy - used - wrk_s) / (time.perf_counter() - begin)
     found = re.search(r"F (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+)", out)
     assert found, out
     requests, duration_us = int(found[1]), int(found[2])
@@ -118,6 +127,7 @@ def measure(running: Running, body: Body, path: str, connections: int, seconds: 
         float(found[4]) / 1000,
         used * 1e6 / max(requests, 1),
         int(found[5]),
+        max(foreign, 0.0),
     )
 
 
@@ -136,6 +146,12 @@ def cpu_s(process: int) -> float:
         fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
     return total / TICKS
+
+
+def busy_s() -> float:
+    """CPU seconds that the machine has spent on anything."""
+    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / TICKS
 
 
 def memory_mib(process: int) -> float:

@@ -27,11 +27,12 @@ def _show_work(work: str, servers: Table, limits: Table) -> None:
     peers = [name for name in (MLFLOW.name, FASTAPI.name) if name in servers]
     print(f"\n{work}")
     print(f"  {'':24}{'req/s':>9}{'low':>9}{'high':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}", end="")
-    print("".join(f"{'x ' + name:>18}" for name in peers) + f"{'errors':>8}")
+    print("".join(f"{'x ' + name:>18}" for name in peers) + f"{'errors':>8}{'foreign CPUs':>14}")
     for name, found in servers.items():
         print(f"  {name:24}{found['rps']:9,.0f}{found['rps_low']:9,.0f}{found['rps_high']:9,.0f}", end="")
         print(f"{found['p50_ms']:9.2f}{found['p99_ms']:9.2f}{found['cpu_us']:9.0f}", end="")
-        print("".join(f"{found['rps'] / servers[peer]['rps']:18.1f}" for peer in peers) + f"{found['errors']:8.0f}")
+        print("".join(f"{found['rps'] / servers[peer]['rps']:18.1f}" for peer in peers), end="")
+        print(f"{found['errors']:8.0f}{found['foreign']:14.2f}")
     print("  in process, calls a second: " + "; ".join(f"{name} {rps:,.0f}" for name, rps in limits.items()))
 
 

@@ -14,7 +14,7 @@ ROOT = HERE.parent.parent
 VENVS = ROOT / ".venvs"
 _FASTAPI, _LITSERVE, _BENTOML = ("fastapi", "uvicorn[standard]", "pyarrow"), ("litserve",), ("bentoml",)
 _MLSERVER = ("mlserver", "mlserver-sklearn", "uvloop<0.22")  # with a newer uvloop it does not start
-LIBRARIES = ["scikit-learn", "pandas", "cloudpickle"]
+LIBRARIES = ("scikit-learn", "pandas", "cloudpickle")
 
 
 class Server(NamedTuple):
@@ -27,7 +27,7 @@ class Server(NamedTuple):
     rewrite: Callable[[str], str] = lambda body: body
 
 
-def environment(name: str, *packages: str) -> Path:
+def environment(name: str, *packages: str, libraries: tuple[str, ...] = LIBRARIES) -> Path:
     """The interpreter of ``.venvs/bench-NAME``, made by uv when it is missing."""
     python = VENVS / f"bench-{name}" / "bin" / "python"
     stamp, wanted = python.parent.parent / ".installed", " ".join(packages)
@@ -36,7 +36,7 @@ def environment(name: str, *packages: str) -> Path:
         subprocess.run(
             [uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(python.parent.parent)], check=True
         )
-        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *LIBRARIES, *packages], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *libraries, *packages], check=True)
         stamp.write_text(wanted)
     return python
 
