@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -116,6 +119,51 @@ def test_a_body_that_is_not_what_was_signed_is_not_kept(rehearsal: Rehearsal) ->
     finally:
         s3.meta.events.unregister("before-send.s3.PutObject", change)
     assert "Contents" not in s3.list_objects_v2(Bucket="changed")
+
+
+@pytest.mark.parametrize("protocol", ["smithy-rpc-v2-cbor", "json", "query"])
+def test_cloudwatch_answers_in_each_of_its_protocols(rehearsal: Rehearsal, protocol: str) -> None:
+    session = botocore.session.Session()
+    loader = session.get_component("data_loader")
+    known = loader.load_service_model
+
+    def only(service: str, kind: str, api_version: str | None = None) -> Any:
+        model = copy.deepcopy(known(service, kind, api_version))
+        if kind == "service-2":
+            model["metadata"] |= {"protocol": protocol, "protocols": [protocol]}
+        return model
+
+    loader.load_service_model = only
+    watch = session.create_client(
+        "cloudwatch", endpoint_url=rehearsal.info.url, region_name="us-east-1",
+        aws_access_key_id=rehearsal.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=rehearsal.environment["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+    now, space = datetime.now(UTC).replace(microsecond=0), f"Own/{protocol}"
+    dimensions = [{"Name": "a", "Value": "ü"}]
+    for value in (1.5, 2.5):
+        watch.put_metric_data(
+            Namespace=space,
+            MetricData=[
+                {"MetricName": "m", "Dimensions": dimensions, "Timestamp": now, "Value": value, "Unit": "None"}
+            ],
+        )
+    listed = watch.list_metrics(Namespace=space)["Metrics"]
+    assert listed == [{"Namespace": space, "MetricName": "m", "Dimensions": dimensions}]
+    points = watch.get_metric_statistics(
+        Namespace=space, MetricName="m", Dimensions=dimensions, StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=5), Period=60, Statistics=["Sum", "SampleCount"],
+    )["Datapoints"]  # fmt: skip
+    assert [(point["Sum"], point["SampleCount"]) for point in points] == [(4.0, 2.0)]
+    assert abs((points[0]["Timestamp"] - now).total_seconds()) <= 60
+    watch.put_metric_alarm(
+        AlarmName=protocol, Namespace=space, MetricName="m", Dimensions=dimensions, Statistic="Maximum", Period=60,
+        EvaluationPeriods=1, Threshold=2, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    alarm = watch.describe_alarms(AlarmNames=[protocol])["MetricAlarms"][0]
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["Period"]) == (2.0, 1, 60)
+    watch.delete_alarms(AlarmNames=[protocol])
+    assert watch.describe_alarms(AlarmNames=[protocol])["MetricAlarms"] == []
 
 
 POLICY = {

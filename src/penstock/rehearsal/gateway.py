@@ -14,6 +14,7 @@ from penstock.ground.clock import Clock
 from penstock.ground.errors import PenstockError
 from penstock.rehearsal.dispatch import Destination, destination_of, is_loopback_host, is_runtime, runtime_region
 from penstock.rehearsal.neighbours import SERVICES
+from penstock.rehearsal.refusals import protocol_of, refuse
 from penstock.rehearsal.signing.reasons import SignatureRefused, refusal
 from penstock.rehearsal.signing.verifier import Verifier
 from penstock.rehearsal.traffic.choosing import MAX_BODY_BYTES
@@ -25,7 +26,7 @@ from penstock.rehearsal.wire.awsjson import Call
 from penstock.rehearsal.wire.exceptions import AwsError, internal, unknown_operation
 from penstock.rehearsal.wire.shapes import validate
 from penstock.rehearsal.wsgi import WsgiApp, call_wsgi
-from penstock.serving.http.types import Limits, Refused, Request, RequestHead, Response
+from penstock.serving.http.types import ClientDisconnected, Limits, Refused, Request, RequestHead, Response
 
 LOG = logging.getLogger("penstock.rehearsal")
 _JSON_BYTES = 8 << 20
@@ -115,7 +116,7 @@ class Gateway:
         if to.service == "plane":
             return self._plane(request)
         if to.service == "registry" or to.service in SERVICES:
-            return await self._neighbour(request, to)
+            return await self._neighbour(request, to, request_id)
         return _json_error(unknown_operation(f"{to.service} {to.operation}".strip()), request_id)
 
     def _invoke(self, request: Request, region: str | None, request_id: str) -> Response | Awaitable[Response]:
@@ -163,10 +164,17 @@ class Gateway:
             account=self._account, request_id=request_id, now_ms=self._clock.now_ms(),
         )  # fmt: skip
 
-    async def _neighbour(self, request: Request, to: Destination) -> Response:
+    async def _neighbour(self, request: Request, to: Destination, request_id: str) -> Response:
         loop = asyncio.get_running_loop()
-        app = await loop.run_in_executor(self._executor, self._ready, to.service)
-        return await call_wsgi(app, request, executor=self._executor)
+        try:
+            app = await loop.run_in_executor(self._executor, self._ready, to.service)
+            return await call_wsgi(app, request, executor=self._executor)
+        except ClientDisconnected:
+            raise
+        except (PenstockError, OSError) as error:  # a full disk, most of all: the client may try again
+            LOG.warning("%s: %s", to.service, error)
+            failed = AwsError("ServiceUnavailable", str(error), status=503)
+            return refuse(protocol_of(request, to.service), failed, request_id)
 
     def _ready(self, service: str) -> WsgiApp:
         app = self._wsgi(service)

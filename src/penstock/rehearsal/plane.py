@@ -22,6 +22,7 @@ from penstock.oci.storage import RegistryStorage
 from penstock.rehearsal.alarms import CloudWatchAlarms
 from penstock.rehearsal.batch.runner import BatchRunner
 from penstock.rehearsal.checks import PlaneChecks
+from penstock.rehearsal.cloudwatch import speaking_cbor
 from penstock.rehearsal.ecr import operations as ecr_operations
 from penstock.rehearsal.ecr.repositories import Ecr
 from penstock.rehearsal.ecr.tokens import Tokens
@@ -245,6 +246,8 @@ class Plane:
             return registry
         if service == "s3":
             return self._buckets.app()
+        if service == "monitoring":
+            return speaking_cbor(self._replay.wrap(service, self._neighbours.app(service)))
         if service == "iam":
             return with_simulator(self._replay.wrap(service, self._neighbours.app(service)), self._neighbours)
         if service == "sts":

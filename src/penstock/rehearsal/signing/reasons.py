@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from enum import StrEnum
-from xml.sax.saxutils import escape
 
-from penstock.rehearsal.traffic.errors import error_response
-from penstock.rehearsal.wire import awsjson
+from penstock.rehearsal.refusals import QUERY, REST, S3, protocol_of, refuse
 from penstock.rehearsal.wire.exceptions import AwsError
 from penstock.serving.http.types import RequestHead, Response
 
@@ -89,41 +86,17 @@ _S3_MESSAGES = {
 
 def refusal(head: RequestHead, service: str, refused: SignatureRefused, request_id: str) -> Response:
     """The answer in the protocol that the client speaks; ``service`` is the destination's name."""
-    reason, message = refused.reason, refused.message
-    if service == "s3":
+    protocol = protocol_of(head, service)
+    return refuse(protocol, _error(protocol, refused.reason, refused.message), request_id)
+
+
+def _error(protocol: str, reason: Reason, message: str) -> AwsError:
+    if protocol == S3:
         code, status = _S3[reason]
-        if message == _MESSAGES[reason]:
-            message = _S3_MESSAGES.get(reason, message)
-        text = (
-            f"<Error><Code>{code}</Code><Message>{escape(message)}</Message><RequestId>{request_id}</RequestId></Error>"
-        )
-        return _xml(status, text, request_id)
-    if service == "runtime":
-        error = AwsError(_JSON.get(reason, "InvalidSignatureException"), message, status=403)
-        return error_response(error, request_id)
-    if "x-amz-target" in head.headers:
-        body = awsjson.encode_error(AwsError(_JSON.get(reason, "InvalidSignatureException"), message))
-        return Response(400, body, [("content-type", awsjson.CONTENT_TYPE), ("x-amzn-requestid", request_id)])
-    if "smithy-protocol" in head.headers:
-        return _cbor(_JSON.get(reason, "InvalidSignatureException"), message, request_id)
-    code = _QUERY.get(reason, "SignatureDoesNotMatch")
-    error_xml = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    text = f"<ErrorResponse>{error_xml}<RequestId>{request_id}</RequestId></ErrorResponse>"
-    return _xml(400 if reason is Reason.INCOMPLETE else 403, text, request_id)
-
-
-def _xml(status: int, text: str, request_id: str) -> Response:
-    content = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
-    return Response(status, content, [("content-type", "text/xml"), ("x-amzn-requestid", request_id)])
-
-
-def _cbor(code: str, message: str, request_id: str) -> Response:
-    """Smithy RPC v2: a map of two texts."""
-    content = b"\xa2" + b"".join(_cbor_text(text) for text in ("__type", code, "message", message))
-    headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")]
-    return Response(400, content, [*headers, ("x-amzn-requestid", request_id)])
-
-
-def _cbor_text(text: str) -> bytes:
-    content = text.encode()
-    return struct.pack("!BH", 0x79, len(content)) + content
+        shown = _S3_MESSAGES.get(reason, message) if message == _MESSAGES[reason] else message
+        return AwsError(code, shown, status=status)
+    if protocol == QUERY:
+        status = 400 if reason is Reason.INCOMPLETE else 403
+        return AwsError(_QUERY.get(reason, "SignatureDoesNotMatch"), message, status=status)
+    code = _JSON.get(reason, "InvalidSignatureException")
+    return AwsError(code, message, status=403 if protocol == REST else 400)
