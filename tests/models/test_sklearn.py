@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +91,18 @@ def test_a_missing_signature_is_warned_about_with_the_way_to_add_it(
 ) -> None:
     with pytest.warns(UserWarning, match="Pass input_example"):
         save_model(classifier, tmp_path / "model")
+
+
+def test_pandas_is_not_imported_beside_scikit_learn_and_can_be_later() -> None:
+    """scikit-learn imports it and makes no use of it; a server of arrays starts a second sooner without."""
+    code = """
+import sys
+import penstock.models.flavors.sklearn
+from sklearn.linear_model import LogisticRegression
+assert "pandas" not in sys.modules
+import pandas
+frame = pandas.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]})
+print(LogisticRegression().fit(frame, [0, 1]).feature_names_in_.tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['a', 'b']\n"

@@ -144,7 +144,8 @@ class Engine:
         cost = self._costs.of(rows)
         if cost < DIRECT_S or not (self._batching and rows and not payload.params):
             return cost < INLINE_S
-        return self._lone > LONE_CALLS and self._lone % PROBE_CALLS != 0 and cost < INLINE_S
+        lone = self._lone > LONE_CALLS and self._lone % PROBE_CALLS != 0 and not self._limits.batch_wait_s
+        return lone and cost < INLINE_S
 
     def _enqueue(self, payload: Payload | None, work: Callable[[], Response] | None, encode: Encode | None) -> Promise:
         if len(self._queue) >= self._limits.queue_requests:
