@@ -2,6 +2,7 @@
 
     python bench/serving.py prepare              the models and the peers' environments (minutes, once)
     python bench/serving.py run [PART...]        measures; each part takes under five minutes of a quiet machine
+    python bench/serving.py run --brief          all parts in five minutes, beside MLflow and a hand-written app alone
     python bench/serving.py report               the tables, and each goal with what was seen
 
 Every server has one worker pinned to one core and wrk another; rounds are interleaved and medians kept, beside the
@@ -24,8 +25,8 @@ from typing import Any
 
 from serving_peers import limits, report
 from serving_peers.measure import Figures, Running, ask, measure, memory_mib, started
-from serving_peers.servers import HERE, MLFLOW, OPTIMIZED, PENSTOCK, ROOT, Server, make_environments
-from serving_peers.works import ALL, PARTS, Part, Work, body_of, path_of
+from serving_peers.servers import HERE, MLFLOW, ROOT, Server, make_environments
+from serving_peers.works import ALL, BRIEF, OWN, PARTS, TABLES, Part, Work, body_of, path_of
 
 CACHE = ROOT / ".cache" / "bench-serving"
 MODELS = ("null", "iris", "boosting", "forest")
@@ -41,12 +42,13 @@ def prepare(directory: Path) -> None:
 def run_part(part: Part, directory: Path, options: argparse.Namespace) -> dict[str, Any]:
     """The figures of one part: by work, by server."""
     folder = directory / part.model
-    servers = [server for server in part.servers if not options.servers or server.name in options.servers]
+    servers = [server for server in part.servers if server in BRIEF or not options.brief]
     with ExitStack() as stack:
         work_place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         running = {server: stack.enter_context(started(server, folder, work_place)) for server in servers}
         works = {work.name: run_work(work, folder, running, options, work_place) for work in part.works}
-    return {"works": works, "limits": {work.name: limits.of_work(folder, work) for work in part.works}}
+    in_process = {rows: limits.of_rows(folder, rows) for rows in {work.rows for work in part.works}}
+    return {"works": works, "limits": {work.name: in_process[work.rows] for work in part.works}}
 
 
 def run_work(
@@ -58,6 +60,8 @@ def run_work(
         body, path = body_of(folder, work, server), path_of(work, server)
         return measure(running[server], body, path, work.connections, seconds, place)
 
+    if work.format != "json":
+        running = {server: each for server, each in running.items() if server in TABLES}
     for server in running:
         ask(running[server], body_of(folder, work, server), path_of(work, server))
         window(server, 1)  # warm
@@ -77,7 +81,7 @@ def run_start(directory: Path, options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         for _ in range(options.rounds):
-            for server in ALL:
+            for server in ALL if not options.brief else (*OWN, MLFLOW):
                 with started(server, folder, Path(name)) as running:
                     for _ in range(50):
                         ask(running, body_of(folder, work, server), path_of(work, server))
@@ -107,14 +111,12 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help=f"of {', '.join((*PARTS, 'start'))}; all by default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="one short round beside MLflow alone")
+    parser.add_argument("--brief", action="store_true", help="short rounds, fewer peers")
     parser.add_argument("--models", type=Path, default=CACHE, help="where the models are kept")
     parser.add_argument("--results", type=Path, default=CACHE / "results.json")
     options = parser.parse_args()
-    options.servers = ()
-    if options.quick:
-        options.rounds, options.seconds = 1, 1
-        options.servers = ("null handler", *(server.name for server in (PENSTOCK, OPTIMIZED, MLFLOW)))
+    if options.brief:
+        options.seconds = 1
     if options.action == "prepare":
         prepare(options.models)
     elif options.action == "run":

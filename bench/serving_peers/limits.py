@@ -36,9 +36,9 @@ print(best)
 """
 
 
-def of_work(folder: Path, work: Work) -> dict[str, float]:
+def of_rows(folder: Path, rows: int) -> dict[str, float]:
     """Calls a second in process: the original, the compiled form as it is loaded, and the bare session of it."""
-    body = body_of(folder, work._replace(format="json"), PENSTOCK).data
+    body = body_of(folder, Work("", rows, 1), PENSTOCK).data
     found = {"original": _rps(folder, "model", body)}
     compiled = folder.with_name(f"{folder.name}-optimized")
     if compiled.exists():

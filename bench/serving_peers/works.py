@@ -22,6 +22,9 @@ from serving_peers.servers import (
 
 ALL = (PENSTOCK, OPTIMIZED, MLFLOW, FASTAPI, BENTOML, MLSERVER, LITSERVE)
 OWN = (PENSTOCK, OPTIMIZED)
+BRIEF = (*OWN, MLFLOW, FASTAPI, NULL_HANDLER)
+TABLES = (*OWN, MLFLOW, FASTAPI)
+"""Those that take CSV and Parquet."""
 
 
 class Body(NamedTuple):
@@ -50,15 +53,18 @@ class Part(NamedTuple):
 
 PARTS = {
     "null": Part("null", (PENSTOCK, NULL_HANDLER), (Work("null, 1 row, 16 conn.", 1, 16),)),
-    "iris": Part("iris", ALL, tuple(Work(f"iris, 1 row, {n} conn.", 1, n) for n in (1, 16, 64))),
+    "iris": Part(
+        "iris",
+        ALL,
+        (*(Work(f"iris, 1 row, {n} conn.", 1, n) for n in (1, 16, 64)), Work("iris, 1000 rows of JSON", 1000, 1)),
+    ),
     "forest": Part("forest", ALL, (Work("forest, 1 row, 16 conn.", 1, 16),)),
-    "boosting": Part("boosting", ALL, (Work("boosting, 1 row, 16 conn.", 1, 16),)),
-    "rows-iris": Part("iris", ALL, (Work("iris, 1000 rows of JSON", 1000, 1),)),
-    "rows-boosting": Part("boosting", ALL, (Work("boosting, 1000 rows of JSON", 1000, 1),)),
-    "rows-tables": Part(
+    "boosting": Part(
         "boosting",
-        (PENSTOCK, OPTIMIZED, MLFLOW, FASTAPI),
+        ALL,
         (
+            Work("boosting, 1 row, 16 conn.", 1, 16),
+            Work("boosting, 1000 rows of JSON", 1000, 1),
             Work("boosting, 1000 rows of CSV", 1000, 1, "csv"),
             Work("boosting, 1000 rows of Parquet", 1000, 1, "parquet"),
         ),
