@@ -8,10 +8,14 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from penstock.artifacts.http import RESUMED_BYTES
+from penstock.artifacts.open import open_artifacts
 from server.running import Client, options_in, running
+from wire.mlflow_servers import forwarding, free_port
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -100,6 +104,58 @@ def test_an_upload_that_breaks_off_leaves_nothing(client: Client, port: int) -> 
     while time.monotonic() < deadline and len(client.get(PROXY).json["files"]) < 1:
         pass
     assert client.send("GET", f"{PROXY}/half.bin").body == b"before"
+
+
+UPLOADS = "/api/2.0/penstock/uploads"
+
+
+def _told(content: bytes, **more: int) -> str:
+    return urlencode({"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content), **more})
+
+
+def test_an_upload_goes_on_where_it_broke_off(client: Client) -> None:
+    content = bytes(range(256)) * 40
+    place = f"{UPLOADS}/deep/parts.bin"
+    assert client.get(f"{place}?{_told(content)}").json == {"received_bytes": 0}
+    for start, end in ((0, 3000), (3000, 9000)):
+        assert client.send("PUT", f"{place}?{_told(content, offset_bytes=start)}", content[start:end]).status == 200
+        assert client.get(f"{place}?{_told(content)}").json == {"received_bytes": end}
+        assert client.send("GET", f"{PROXY}/deep/parts.bin").status == 404
+        assert client.get(f"{PROXY}?path=deep").json == {}
+    wrong = client.send("PUT", f"{place}?{_told(content, offset_bytes=5)}", content[5:])
+    assert (wrong.status, wrong.code) == (409, "ABORTED")
+    client.close()
+    assert client.send("PUT", f"{place}?{_told(content, offset_bytes=9000)}", content[9000:]).status == 200
+    got = client.send("GET", f"{PROXY}/deep/parts.bin")
+    assert got.body == content
+    assert client.get(f"{place}?{_told(content)}").json == {"received_bytes": 0}
+
+
+def test_an_upload_that_is_not_what_was_announced_is_forgotten(client: Client) -> None:
+    place = f"{UPLOADS}/parts2.bin"
+    assert client.send("PUT", f"{place}?{_told(b'announced', offset_bytes=0)}", b"announceX").status == 422
+    client.close()
+    assert client.send("GET", f"{PROXY}/parts2.bin").status == 404
+    assert client.get(f"{place}?{_told(b'announced')}").json == {"received_bytes": 0}
+    for query in ("sha256=x&size_bytes=3", "size_bytes=3", f"sha256={'a' * 64}"):
+        assert client.get(f"{place}?{query}").code == "INVALID_PARAMETER_VALUE"
+    assert client.get(f"{UPLOADS}/..%2fx?{_told(b'a')}").status == 400
+
+
+def test_a_client_sends_only_what_the_server_lacks(port: int, tmp_path: Path) -> None:
+    size, cut = RESUMED_BYTES + 5, RESUMED_BYTES // 2
+    local = tmp_path / "large.bin"
+    local.write_bytes(os.urandom(1 << 20) * (size >> 20) + b"01234")
+    with free_port() as gate:
+        pass
+    with forwarding(gate, f"http://127.0.0.1:{port}", cut_after=cut) as passed:
+        repository = open_artifacts("mlflow-artifacts:/resumed", tracking_uri=f"http://127.0.0.1:{gate}")
+        repository.upload(local, "large.bin")
+    whole = Path(open_artifacts("mlflow-artifacts:/resumed", tracking_uri=f"http://127.0.0.1:{port}").download(
+        "large.bin", tmp_path / "got.bin"
+    ))  # fmt: skip
+    assert whole.read_bytes() == local.read_bytes()
+    assert cut < sum(passed) < size + (6 << 20)  # what was in flight at the cut is sent twice, the rest once
 
 
 @pytest.fixture

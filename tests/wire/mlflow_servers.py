@@ -48,16 +48,21 @@ def free_port() -> Iterator[int]:
 
 
 @contextmanager
-def forwarding(port: int, url: str) -> Iterator[None]:
-    """Passes every connection to ``port`` on to the server at ``url`` while the block runs."""
+def forwarding(port: int, url: str, *, cut_after: int | None = None) -> Iterator[list[int]]:
+    """Passes every connection to ``port`` on to the server at ``url``, and counts what clients send.
+
+    The first connection on which a client sends ``cut_after`` bytes is cut there.
+    """
     there = ("127.0.0.1", urlsplit(url).port or 0)
+    passed: list[int] = []
+    cuts = [] if cut_after is None else [cut_after]
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with socket.create_connection(there) as onward:
-                back = threading.Thread(target=_pump, args=(onward, self.request))
+                back = threading.Thread(target=_pump, args=(onward, self.request, [], []))
                 back.start()
-                _pump(self.request, onward)
+                _pump(self.request, onward, passed, cuts)
                 back.join()
 
     class Gate(socketserver.ThreadingTCPServer):
@@ -66,13 +71,20 @@ def forwarding(port: int, url: str) -> Iterator[None]:
 
     with Gate(("127.0.0.1", port), Handler) as gate:
         threading.Thread(target=gate.serve_forever, daemon=True).start()
-        yield
+        yield passed
         gate.shutdown()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, passed: list[int], cuts: list[int]) -> None:
+    here = 0
     with suppress(OSError):
         while chunk := source.recv(1 << 16):
+            passed.append(len(chunk))
+            here += len(chunk)
+            if cuts and here > cuts[0]:
+                cuts.clear()
+                source.shutdown(socket.SHUT_RDWR)
+                break
             target.sendall(chunk)
         target.shutdown(socket.SHUT_WR)
 

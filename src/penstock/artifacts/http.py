@@ -10,12 +10,16 @@ from urllib3.exceptions import HTTPError
 
 from penstock.artifacts.paths import artifact_path, join_path
 from penstock.artifacts.port import Reading
-from penstock.artifacts.streams import CheckedReader, GuardedReader, SliceReader, Source, Stream
+from penstock.artifacts.streams import CheckedReader, GuardedReader, SliceReader, Source, Stream, skip
 from penstock.artifacts.web import Site
 from penstock.ground.entities import FileInfo
-from penstock.ground.errors import InvalidInput, NotFound
+from penstock.ground.errors import InvalidInput, NotFound, NotImplementedHere
 
 API = "/api/2.0/mlflow-artifacts/artifacts"
+UPLOADS = "/api/2.0/penstock/uploads"
+SERVER_INFO = "/api/3.0/mlflow/server-info"
+# Below this a second try costs less than asking what is there.
+RESUMED_BYTES = 16 << 20
 
 
 def open_proxy(uri: str, *, tracking_uri: str | None = None) -> HttpStorage:
@@ -51,6 +55,7 @@ class HttpStorage:
     def __init__(self, site: Site, root: str) -> None:
         self._site = site
         self._root = root
+        self._known_to_resume: bool | None = None
 
     @property
     def uri(self) -> str:
@@ -86,6 +91,9 @@ class HttpStorage:
         )
 
     def write(self, path: str, source: Source, *, size_bytes: int | None = None, sha256: str | None = None) -> None:
+        if sha256 is not None and size_bytes is not None and size_bytes >= RESUMED_BYTES and self._resumes():
+            self._go_on(path, source, size_bytes=size_bytes, sha256=sha256)
+            return
         headers = {"Content-Type": "application/octet-stream"}
         if size_bytes is not None:
             headers["Content-Length"] = str(size_bytes)
@@ -94,6 +102,27 @@ class HttpStorage:
         # A source that turns out short or damaged ends the request in the middle, so that the server keeps nothing.
         checked = CheckedReader(source, f"The artifact {path!r}", size_bytes=size_bytes, sha256=sha256)
         self._site.call("PUT", self._url(path), body=b"" if size_bytes == 0 else checked, headers=headers)
+
+    def _resumes(self) -> bool:
+        """Whether the server lets an upload go on where it broke off; asked once."""
+        if self._known_to_resume is None:
+            try:
+                info = self._site.json("GET", SERVER_INFO)
+            except (InvalidInput, NotFound, NotImplementedHere):
+                info = {}
+            self._known_to_resume = info.get("resumable_uploads_enabled") is True
+        return self._known_to_resume
+
+    def _go_on(self, path: str, source: Source, *, size_bytes: int, sha256: str) -> None:
+        """Sends what the server lacks of the file; what it has is read past, and checked with the rest."""
+        url = f"{UPLOADS}/{quote(join_path(self._root, path), safe='/')}"
+        known = [("sha256", sha256), ("size_bytes", str(size_bytes))]
+        offset = int(self._site.json("GET", url, query=known)["received_bytes"])
+        checked = CheckedReader(source, f"The artifact {path!r}", size_bytes=size_bytes, sha256=sha256)
+        skip(checked, offset)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes - offset)}
+        body = checked if offset < size_bytes else b""
+        self._site.call("PUT", url, query=[*known, ("offset_bytes", str(offset))], body=body, headers=headers)
 
     def delete(self, path: str) -> None:
         try:

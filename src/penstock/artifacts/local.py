@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from penstock.artifacts.paths import join_path
 from penstock.artifacts.port import Reading
 from penstock.artifacts.streams import CheckedReader, SliceReader, Source, Stream
+from penstock.artifacts.uploads import PartialFile
 from penstock.ground.entities import FileInfo
 from penstock.ground.errors import InvalidInput, NotFound
 from penstock.ground.files import CHUNK_BYTES, inside, remove_tree, writing
@@ -87,6 +88,16 @@ class LocalStorage:
             shutil.copyfileobj(checked, file, CHUNK_BYTES)
             file.flush()
             _keep_digest(file, checked.digest())
+
+    def received_bytes(self, path: str, *, sha256: str, size_bytes: int) -> int:
+        return PartialFile(inside(self.root, path), sha256=sha256, size_bytes=size_bytes).received_bytes()
+
+    def append(self, path: str, source: Source, *, sha256: str, size_bytes: int, offset_bytes: int) -> None:
+        partial = PartialFile(inside(self.root, path), sha256=sha256, size_bytes=size_bytes)
+        file = partial.append(source, offset_bytes=offset_bytes)
+        if file is not None:
+            _keep_digest(file, sha256)
+            partial.place(file)
 
     def delete(self, path: str) -> None:
         remove_tree(inside(self.root, path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from penstock.artifacts.streams import Source, Stream
 from penstock.ground.entities import FileInfo
@@ -61,3 +61,14 @@ class ArtifactStorage(Protocol):
 
     def delete(self, path: str) -> None:
         """Removes the file or the tree; what is not there is fine."""
+
+
+@runtime_checkable
+class ResumableStorage(Protocol):
+    """A place where an upload that broke off goes on, known by its path and the digest of the whole."""
+
+    def received_bytes(self, path: str, *, sha256: str, size_bytes: int) -> int:
+        """How much of the upload is there."""
+
+    def append(self, path: str, source: Source, *, sha256: str, size_bytes: int, offset_bytes: int) -> None:
+        """Adds what ``source`` gives; the artifact appears once it is whole. Raises Conflict, IntegrityError."""

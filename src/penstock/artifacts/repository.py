@@ -7,10 +7,10 @@ from pathlib import Path
 
 from penstock.artifacts.download import download_file
 from penstock.artifacts.paths import artifact_path, join_path
-from penstock.artifacts.port import ArtifactStorage, Reading
+from penstock.artifacts.port import ArtifactStorage, Reading, ResumableStorage
 from penstock.artifacts.streams import Source, WatchedReader
 from penstock.ground.entities import FileInfo
-from penstock.ground.errors import InvalidInput, NotFound, Unavailable
+from penstock.ground.errors import InvalidInput, NotFound, NotImplementedHere, Unavailable
 from penstock.ground.files import inside, sha256_of
 from penstock.ground.progress import SILENT, Phase, Progress
 
@@ -56,6 +56,26 @@ class ArtifactRepository:
     def write(self, path: str, source: Source, *, size_bytes: int | None = None, sha256: str | None = None) -> None:
         """Keeps what ``source`` gives as the file ``path``, whole or not at all. Raises IntegrityError."""
         self._storage.write(_file_path(path), source, size_bytes=size_bytes, sha256=sha256)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether an upload may go on where it broke off (see ``received_bytes`` and ``append``)."""
+        return isinstance(self._storage, ResumableStorage)
+
+    def received_bytes(self, path: str, *, sha256: str, size_bytes: int) -> int:
+        """How much of an upload that broke off is there. Raises NotImplementedHere."""
+        return self._resumable().received_bytes(_file_path(path), sha256=sha256, size_bytes=size_bytes)
+
+    def append(self, path: str, source: Source, *, sha256: str, size_bytes: int, offset_bytes: int) -> None:
+        """Adds to an upload; the artifact appears once it is whole. Raises Conflict, IntegrityError."""
+        self._resumable().append(
+            _file_path(path), source, sha256=sha256, size_bytes=size_bytes, offset_bytes=offset_bytes
+        )
+
+    def _resumable(self) -> ResumableStorage:
+        if not isinstance(self._storage, ResumableStorage):
+            raise NotImplementedHere("Uploads do not resume in this storage.", fix="Send the file in one piece.")
+        return self._storage
 
     def upload(self, local: Path, path: str, *, progress: Progress = SILENT) -> None:
         """Keeps the file ``local`` as ``path``, with its checksum. Raises NotFound, IntegrityError."""

@@ -21,6 +21,13 @@ class Stream(Source, Protocol):
     def close(self) -> None: ...
 
 
+def skip(source: Source, size_bytes: int) -> None:
+    """Reads past the next ``size_bytes``."""
+    left = size_bytes
+    while left > 0 and (chunk := source.read(min(left, 1 << 20))):
+        left -= len(chunk)
+
+
 class SliceReader:
     """The next ``size_bytes`` of ``stream``, then the end."""
 

@@ -15,12 +15,15 @@ from penstock.ground.errors import InvalidInput, NotFound
 from penstock.server.context import Context, opened
 from penstock.server.fields import integer, text
 from penstock.server.handlers.artifacts import check_serving
+from penstock.server.handlers.experiments import Answer
 from penstock.server.handlers.model_versions import resolve_source
-from penstock.server.routes import Route, Work
+from penstock.server.routes import Route, Work, reads
 from penstock.serving.http.types import Request, Response
+from penstock.store.limits import invalid_value
 
 CHUNK_BYTES = 1 << 20
 MAX_ARTIFACT_BYTES = 1 << 50
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -67,6 +70,36 @@ async def upload(context: Context, request: Request, pool: Executor, *, path: st
     sha256 = request.headers.get("x-checksum-sha256")
     await loop.run_in_executor(pool, lambda: repository.write(clean, source, size_bytes=size_bytes, sha256=sha256))
     return Response(200, b"{}", [("content-type", "application/json")])
+
+
+def received(context: Context, *, path: str, sha256: str, size_bytes: int) -> Answer:
+    """How much of an upload that broke off is here."""
+    check_serving(context)
+    repository = opened(context.options.artifacts_destination)
+    return {"received_bytes": repository.received_bytes(file_path(path), sha256=_digest(sha256), size_bytes=size_bytes)}
+
+
+async def go_on(
+    context: Context, request: Request, pool: Executor, *, path: str, sha256: str, size_bytes: int, offset_bytes: int
+) -> Response:
+    """Adds the request's body to an upload, which becomes the artifact ``path`` once it is whole."""
+    check_serving(context)
+    clean, digest = file_path(path), _digest(sha256)
+    repository = opened(context.options.artifacts_destination)
+    loop = asyncio.get_running_loop()
+    source = StreamSource(request.stream if request.stream is not None else _whole(request.body), loop)
+
+    def work() -> None:
+        repository.append(clean, source, sha256=digest, size_bytes=size_bytes, offset_bytes=offset_bytes)
+
+    await loop.run_in_executor(pool, work)
+    return Response(200, b"{}", [("content-type", "application/json")])
+
+
+def _digest(sha256: str) -> str:
+    if not _SHA256.fullmatch(sha256):
+        raise invalid_value("sha256", sha256, "It must be 64 lower-case hex digits.")
+    return sha256
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:
@@ -186,8 +219,19 @@ def _range_of(request: Request, size_bytes: int | None) -> tuple[int, int | None
 
 PATH = text("path", required=True)
 PROXY = "2.0/mlflow-artifacts/artifacts/{path}"
+UPLOADS = "2.0/penstock/uploads/{path}"
+WHOLE = (text("sha256", required=True), integer("size_bytes", required=True))
 STREAMS: tuple[Route, ...] = (
     Route(method="PUT", path=PROXY, handler=upload, work=Work.STREAM, max_body_bytes=MAX_ARTIFACT_BYTES),
+    reads(UPLOADS, received, *WHOLE),
+    Route(
+        method="PUT",
+        path=UPLOADS,
+        handler=go_on,
+        fields=(*WHOLE, integer("offset_bytes", required=True)),
+        work=Work.STREAM,
+        max_body_bytes=MAX_ARTIFACT_BYTES,
+    ),
     Route(method="GET", path=PROXY, handler=download, work=Work.STREAM),
     Route(method="DELETE", path=PROXY, handler=delete, work=Work.STREAM),
     Route(

@@ -48,6 +48,7 @@ def server_info(context: Context) -> Answer:
         "presigned_upload_run_id_supported": True,
         "presigned_upload_model_id_supported": True,
         "features_enabled": {},
+        "resumable_uploads_enabled": context.options.serve_artifacts and not signs,
         "served_by": "penstock",
     }
 
