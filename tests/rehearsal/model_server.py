@@ -13,6 +13,7 @@ import sys
 import time
 
 MODELS = {}
+SECRET = os.urandom(4).hex()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -89,6 +90,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "greeting": os.environ.get("GREETING"),
             "variant": os.environ.get("VARIANT"),
             "pid": os.getpid(),
+            "secret": SECRET,
             "writable": writable("/opt/ml/model/probe"),
         }
 
@@ -107,6 +109,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        session = self.headers.get("X-Amzn-SageMaker-Session-Id")
+        if session == "NEW_SESSION":
+            made = f"{socket.gethostname()}-{os.getpid()}-{SECRET}; Expires=2030-01-01T00:00:00Z"
+            self.send_header("X-Amzn-SageMaker-New-Session-Id", made)
         attributes = self.headers.get("X-Amzn-SageMaker-Custom-Attributes")
         if attributes:
             self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen:" + attributes)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from rehearsal.planes import FAST, Rehearsal, plane_cache, rehearsal, tiny
 from rehearsal.test_modes import eventually, objects
@@ -101,3 +102,27 @@ def test_a_job_can_be_stopped(rehearsal: Rehearsal) -> None:
     describe = sagemaker.describe_transform_job
     eventually(lambda: describe(TransformJobName="stopped")["TransformJobStatus"] == "Stopped", "not stopped")
     eventually(lambda: not list((rehearsal.state_dir / "containers").iterdir()), "its container is left")
+
+
+def test_a_manifest_names_the_inputs_and_a_capture_tells_what_went_in_and_out(rehearsal: Rehearsal) -> None:
+    s3 = rehearsal.client("s3")
+    for name in ("x/1", "x/2", "x/3"):
+        s3.put_object(Bucket="batch", Key=f"listed/{name}", Body=name.encode())
+    manifest = [{"prefix": "s3://batch/listed/"}, "x/1", "x/3"]
+    s3.put_object(Bucket="batch", Key="manifest.json", Body=json.dumps(manifest).encode())
+    source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://batch/manifest.json"}}
+    shown = transform(
+        rehearsal, "listed", "", input={"DataSource": source},
+        DataCaptureConfig={"DestinationS3Uri": "s3://batch/capture"},
+    )  # fmt: skip
+    assert shown["TransformJobStatus"] == "Completed"
+    assert set(objects(rehearsal, "batch", "out/listed/")) == {"out/listed/x/1.out", "out/listed/x/3.out"}
+    (given,) = objects(rehearsal, "batch", "capture/input/").values()
+    (got,) = objects(rehearsal, "batch", "capture/output/").values()
+    assert json.loads(given) == [{"prefix": "s3://batch/listed/x/"}, "1", "3"]
+    assert json.loads(got) == [{"prefix": "s3://batch/out/listed/x/"}, "1.out", "3.out"]
+    s3.put_object(Bucket="batch", Key="manifest.json", Body=b"{}")
+    with pytest.raises(WaiterError):
+        transform(rehearsal, "unlisted", "", input={"DataSource": source})
+    reason = rehearsal.client("sagemaker").describe_transform_job(TransformJobName="unlisted")["FailureReason"]
+    assert "cannot be read" in reason

@@ -112,3 +112,12 @@ def test_direct_containers_are_called_by_their_names(rehearsal: Rehearsal) -> No
     )  # fmt: skip
     rehearsal.delete("direct")
     assert not list((rehearsal.state_dir / "containers").glob("i-*"))
+
+
+def test_a_session_stays_with_the_instance_that_opened_it(rehearsal: Rehearsal) -> None:
+    rehearsal.deploy("chat", count=2)
+    opened = [rehearsal.invoke("chat", SessionId="NEW_SESSION")["NewSessionId"].partition(";")[0] for _ in range(2)]
+    for session in opened:
+        for _ in range(3):
+            assert rehearsal.told("chat", SessionId=session)["secret"] == session.rsplit("-")[-1]
+    rehearsal.delete("chat")

@@ -44,6 +44,37 @@ def objects(rehearsal: Rehearsal, bucket: str, prefix: str = "") -> dict[str, by
     return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
+def metrics(rehearsal: Rehearsal, endpoint: str) -> set[str]:
+    listed = rehearsal.client("cloudwatch").list_metrics(Dimensions=[{"Name": "EndpointName", "Value": endpoint}])
+    return {metric["MetricName"] for metric in listed["Metrics"]}
+
+
+def wake_from_none(rehearsal: Rehearsal, endpoint: str, location: str) -> None:
+    """Scales an asynchronous endpoint to no instance; a request's backlog brings one back by an alarm."""
+    scaling, sagemaker = rehearsal.client("application-autoscaling"), rehearsal.client("sagemaker")
+    which = {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{endpoint}/variant/a",
+             "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}  # fmt: skip
+    scaling.register_scalable_target(**which, MinCapacity=0, MaxCapacity=1)
+    steps = [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+    policy = scaling.put_scaling_policy(
+        **which, PolicyName="wake", PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={"AdjustmentType": "ChangeInCapacity", "StepAdjustments": steps},
+    )["PolicyARN"]  # fmt: skip
+    none = {"VariantName": "a", "DesiredInstanceCount": 0}
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=[none])
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=endpoint, WaiterConfig=FAST)
+    assert not list((rehearsal.state_dir / "containers").glob("i-*"))
+    rehearsal.client("cloudwatch").put_metric_alarm(
+        AlarmName="backlog", Namespace="AWS/SageMaker", MetricName="HasBacklogWithoutCapacity", Statistic="Maximum",
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}], Period=60, EvaluationPeriods=1, Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold", AlarmActions=[policy],
+    )  # fmt: skip
+    answer = rehearsal.client("sagemaker-runtime").invoke_endpoint_async(EndpointName=endpoint, InputLocation=location)
+    bucket, _, key = answer["OutputLocation"].removeprefix("s3://").partition("/")
+    eventually(lambda: objects(rehearsal, bucket, key), "nobody woke the endpoint")
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=endpoint, WaiterConfig=FAST)
+
+
 def test_asynchronous_answers_and_failures_are_written_to_s3(rehearsal: Rehearsal) -> None:
     s3, runtime = rehearsal.client("s3"), rehearsal.client("sagemaker-runtime")
     s3.create_bucket(Bucket="later")
@@ -51,7 +82,7 @@ def test_asynchronous_answers_and_failures_are_written_to_s3(rehearsal: Rehearsa
     topic = rehearsal.client("sns").create_topic(Name="done")["TopicArn"]
     output = {
         "S3OutputPath": "s3://later/out", "S3FailurePath": "s3://later/failed",
-        "NotificationConfig": {"SuccessTopic": topic},
+        "NotificationConfig": {"SuccessTopic": topic, "ErrorTopic": "arn:aws:sns:us-east-1:123456789012:gone"},
     }  # fmt: skip
     deploy(rehearsal, "later", AsyncInferenceConfig={"OutputConfig": output})
     answer = runtime.invoke_endpoint_async(EndpointName="later", InputLocation="s3://later/in/1", InferenceId="mine")
@@ -65,6 +96,9 @@ def test_asynchronous_answers_and_failures_are_written_to_s3(rehearsal: Rehearsa
     assert b"Could not find the input" in eventually(lambda: objects(rehearsal, "later", "failed/").get(key), "no file")
     with pytest.raises(ClientError, match="is asynchronous"):
         rehearsal.invoke("later")
+    counted = {"RequestDownloadFailures", "NotificationFailures", "ApproximateBacklogSize", "TotalProcessingTime"}
+    eventually(lambda: counted <= metrics(rehearsal, "later"), "metrics are missing")
+    wake_from_none(rehearsal, "later", "s3://later/in/1")
     rehearsal.delete("later")
 
 
@@ -135,6 +169,9 @@ def test_captured_data_has_awss_layout(rehearsal: Rehearsal) -> None:
 def test_a_shadow_gets_copies_and_nobody_sees_its_answers(rehearsal: Rehearsal) -> None:
     shadow = {"VariantName": "dark", "ModelName": "shadowed", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     deploy(rehearsal, "shadowed", ShadowProductionVariants=[{**shadow, "InitialVariantWeight": 1.0}])
+    (listed,) = rehearsal.client("sagemaker").describe_endpoint(EndpointName="shadowed")["ShadowProductionVariants"]
+    assert (listed["VariantName"], listed["CurrentInstanceCount"], listed["CurrentWeight"]) == ("dark", 1, 1.0)
+    assert listed["DeployedImages"]
     answers = [rehearsal.invoke("shadowed") for _ in range(4)]
     assert {answer["InvokedProductionVariant"] for answer in answers} == {"a"}
     logs = rehearsal.client("logs")

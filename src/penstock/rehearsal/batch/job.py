@@ -113,8 +113,8 @@ def _plan(hosting: Hosting, call: Call) -> FleetPlan:
 def _check(request: dict[str, Any]) -> None:
     if request.get("MaxConcurrentTransforms", 1) * request.get("MaxPayloadInMB", 6) > _MOST_MB:
         raise invalid(f"MaxConcurrentTransforms * MaxPayloadInMB must not be over {_MOST_MB} MB.")
-    if request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"] == "ManifestFile":
-        raise invalid("Manifest files are not read by this plane; give an S3Prefix.")
+    if request.get("DataCaptureConfig", {}).get("GenerateInferenceId"):
+        raise invalid("GenerateInferenceId is not offered by this plane.")
     processing = request.get("DataProcessing", {})
     for name in ("InputFilter", "OutputFilter"):
         try:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from penstock.ground.clock import Clock
-from penstock.ground.errors import PenstockError
+from penstock.ground.errors import InvalidInput, PenstockError
 from penstock.rehearsal.batch.job import KIND, LOG_GROUP, TransformJob, ended
+from penstock.rehearsal.batch.manifest import read_manifest, write_manifest
 from penstock.rehearsal.batch.processing import answers_of, filtered, joined
 from penstock.rehearsal.batch.records import assembled, batches, payload, split_records
 from penstock.rehearsal.fleet.fleet import Fleet
@@ -107,11 +110,15 @@ class BatchRunner:
             gate = asyncio.Semaphore(manner.concurrency * len(instances))
             for number, (key, output) in enumerate(keys):
                 await self._transform(job, manner, instances[number % len(instances)], gate, key, output)
+            await asyncio.to_thread(self._capture, job, keys)
         finally:
             await asyncio.shield(fleet.dismantle())
 
     def _inputs(self, job: TransformJob) -> list[tuple[str, str]]:
         """Each input object's URI with the URI of its output."""
+        source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
+        if source["S3DataType"] == "ManifestFile":
+            return self._listed(job, source["S3Uri"])
         bucket, prefix = split_uri(job.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
         keys = [key for key in self._buckets.keys(bucket, prefix) or () if not key.endswith("/")]
         if not keys:
@@ -119,6 +126,32 @@ class BatchRunner:
         target = job.request["TransformOutput"]["S3OutputPath"].rstrip("/")
         base = prefix if prefix.endswith("/") or not prefix else prefix.rpartition("/")[0]
         return [(f"s3://{bucket}/{key}", f"{target}/{key.removeprefix(base).lstrip('/')}.out") for key in keys]
+
+    def _listed(self, job: TransformJob, uri: str) -> list[tuple[str, str]]:
+        """The inputs that a manifest names: a prefix, then names under it, each of which its output is called by."""
+        found = self._buckets.find(*split_uri(uri))
+        if found is None:
+            raise JobFailed(f"Could not find the manifest {uri}.")
+        try:
+            prefix, names = read_manifest(found.read())
+        except InvalidInput as error:
+            raise JobFailed(f"The manifest {uri} cannot be read. {error}") from error
+        target = job.request["TransformOutput"]["S3OutputPath"].rstrip("/")
+        return [(prefix + name, f"{target}/{name.lstrip('/')}.out") for name in names]
+
+    def _capture(self, job: TransformJob, keys: list[tuple[str, str]]) -> None:
+        """What DataCaptureConfig asks for: a manifest of the inputs and one of the outputs, by the hour."""
+        config = job.request.get("DataCaptureConfig")
+        if config is None:
+            return
+        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        file = f"{now:%Y/%m/%d/%H}/{now:%M-%S}-{now.microsecond // 1000:03}-{uuid.uuid4()}.json"
+        for kind, uris in zip(("input", "output"), zip(*keys, strict=True), strict=True):
+            location = f"{config['DestinationS3Uri'].rstrip('/')}/{kind}/{file}"
+            try:
+                self._buckets.put(*split_uri(location), write_manifest(uris), content_type="application/json")
+            except KeyError as error:
+                raise JobFailed(f"The capture bucket {error.args[0]} does not exist.") from error
 
     async def _transform(
         self, job: TransformJob, manner: Manner, instance: Instance, gate: asyncio.Semaphore, source: str, target: str

@@ -119,7 +119,7 @@ class Driver:
     async def _launch(self, key: _Key, endpoint: Endpoint) -> None:
         fleet = await self._new_fleet(key, endpoint.plan, endpoint.variants)
         self._serve(key, fleet, endpoint.variants)
-        self._put(states.served(endpoint, fleet.described(endpoint.variants), now_ms=self._clock.now_ms()))
+        self._put(self._served(endpoint, fleet, endpoint.variants))
 
     async def _update(self, key: _Key, endpoint: Endpoint) -> None:
         pending, outgoing = endpoint.pending, self._fleets.get(key)
@@ -135,7 +135,7 @@ class Driver:
             if outgoing is not None:
                 await self._move(key, endpoint, outgoing, fleet)
         self._serve(key, fleet, pending.variants)
-        self._put(states.served(endpoint, fleet.described(pending.variants), now_ms=self._clock.now_ms()))
+        self._put(self._served(endpoint, fleet, pending.variants))
         if outgoing is not None and outgoing is not fleet:
             await outgoing.dismantle()
 
@@ -184,7 +184,7 @@ class Driver:
         fleet = Fleet(plan, self._launcher, region=key[0], endpoint=key[1], idle_s=self._idle_s)
         fleet.configure(variants)
         counts = {variant.name: variant.desired_instances for variant in variants}
-        counts |= {shadow.name: 1 for shadow in plan.shadows}
+        counts |= {shadow.name: shadow.desired_instances for shadow in states.shadow_variants(plan)}
         await fleet.launch(counts)
         return fleet
 
@@ -195,6 +195,11 @@ class Driver:
         router.shadows = fleet.shadow_routes()
         router.config = fleet.plan.config
         self._fleets[key] = fleet
+
+    def _served(self, endpoint: Endpoint, fleet: Fleet, variants: tuple[Variant, ...]) -> Endpoint:
+        """The endpoint as it is once ``fleet`` serves it."""
+        shadows = fleet.described(states.shadow_variants(fleet.plan))
+        return states.served(endpoint, fleet.described(variants), now_ms=self._clock.now_ms(), shadows=shadows)
 
     def _current(self, key: _Key) -> Endpoint:
         endpoint = self._journal.find(KIND, *key, Endpoint)

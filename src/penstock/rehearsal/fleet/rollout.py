@@ -10,6 +10,7 @@ from penstock.rehearsal.fleet.fleet import Fleet
 from penstock.rehearsal.fleet.launcher import LaunchFailed
 from penstock.rehearsal.hosting.deployment import Rollout, rolling_batches, rollout_of
 from penstock.rehearsal.hosting.endpoint import Endpoint, Variant
+from penstock.rehearsal.hosting.states import shadow_variants
 from penstock.rehearsal.traffic.router import Route, Router
 
 _LOOK_SECONDS = 1.0
@@ -58,7 +59,7 @@ class Rollouts:
         before = {variant.name: variant.desired_instances for variant in endpoint.variants}
         rollout = rollout_of(pending.deployment, instances=sum(after.values()))
         await incoming.prepare()
-        await incoming.resize({shadow.name: 1 for shadow in incoming.plan.shadows})
+        await incoming.resize({shadow.name: shadow.desired_instances for shadow in shadow_variants(incoming.plan)})
         remaining = before
         for launched, left in rolling_batches(before, after, rollout.batch or 1.0):
             phased("Creating")

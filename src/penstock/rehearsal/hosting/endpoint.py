@@ -63,6 +63,7 @@ class Endpoint(Recorded, frozen=True, kw_only=True):
     status: Status
     modified_ms: int
     variants: tuple[Variant, ...] = ()
+    shadows: tuple[Variant, ...] = ()
     pending: Pending | None = None
     failure_reason: str | None = None
     last_deployment: dict[str, Any] | None = None
@@ -81,6 +82,7 @@ def describe(endpoint: Endpoint) -> dict[str, Any]:
         "EndpointArn": endpoint.arn,
         "EndpointConfigName": endpoint.config_name,
         "ProductionVariants": [_summary(variant) for variant in endpoint.variants] or None,
+        "ShadowProductionVariants": [_summary(variant) for variant in endpoint.shadows] or None,
         "DataCaptureConfig": _capture_summary(capture, endpoint.status) if capture else None,
         "EndpointStatus": endpoint.status,
         "FailureReason": endpoint.failure_reason,

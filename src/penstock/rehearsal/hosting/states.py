@@ -67,8 +67,10 @@ def relaunching(endpoint: Endpoint, *, now_ms: int) -> Endpoint:
     return endpoint
 
 
-def served(endpoint: Endpoint, variants: Iterable[Variant], *, now_ms: int) -> Endpoint:
-    """InService with ``variants``; a pending deployment's config becomes the endpoint's own."""
+def served(
+    endpoint: Endpoint, variants: Iterable[Variant], *, now_ms: int, shadows: Iterable[Variant] = ()
+) -> Endpoint:
+    """InService with ``variants`` and ``shadows``; a pending deployment's config becomes the endpoint's own."""
     pending = endpoint.pending if endpoint.status is Status.UPDATING else None
     return replace(
         endpoint,
@@ -77,6 +79,7 @@ def served(endpoint: Endpoint, variants: Iterable[Variant], *, now_ms: int) -> E
         plan=pending.plan if pending else endpoint.plan,
         last_deployment=pending.deployment if pending and not pending.in_place else endpoint.last_deployment,
         variants=settled(variants),
+        shadows=settled(shadows),
         pending=None,
         modified_ms=now_ms,
     )
@@ -123,6 +126,11 @@ def clipped(reason: str) -> str:
 def initial_variants(plan: FleetPlan) -> tuple[Variant, ...]:
     """The variants that an endpoint config asks for, none of them running yet."""
     return tuple(_initial(variant) for variant in plan.config["ProductionVariants"])
+
+
+def shadow_variants(plan: FleetPlan) -> tuple[Variant, ...]:
+    """The shadow variants that an endpoint config asks for."""
+    return tuple(_initial(variant) for variant in plan.config.get("ShadowProductionVariants", []))
 
 
 def _initial(variant: dict[str, Any]) -> Variant:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,7 @@ _TTL_SECONDS = 6 * 3600
 _TIMEOUT_SECONDS = 15 * 60
 _MOST_INLINE_BYTES = 128_000
 _WAIT_FOR_INSTANCE_S = 0.05
+_REPORT_SECONDS = 1.0
 
 
 class AsyncRequest(Recorded, frozen=True, kw_only=True):
@@ -64,14 +66,19 @@ class AsyncInference:
         self._account = account
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gates: dict[tuple[str, str], asyncio.Semaphore] = {}
+        self._waiting: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        self._turns: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._reporting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Takes up the requests that an earlier plane accepted and did not finish."""
         for request in self._journal.all(KIND, AsyncRequest):
             self._begin(request)
+        self._reporting = asyncio.get_running_loop().create_task(self._report())
 
     async def stop(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -117,28 +124,46 @@ class AsyncInference:
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, request: AsyncRequest) -> None:
-        async with self._gate(request):
-            try:
-                failure = await self._answer(request)
-            except Exception as error:  # whatever it was, the caller is told where it looks
-                LOG.exception("asynchronous request %s failed", request.name)
-                failure = f"The plane failed: {error}"
-            await asyncio.to_thread(self._finish, request, failure)
+        waiting = self._waiting[request.region, request.endpoint]
+        waiting[request.name] = request.created_ms
+        try:
+            failure = await self._answer(request)
+        except Exception as error:  # whatever it was, the caller is told where it looks
+            LOG.exception("asynchronous request %s failed", request.name)
+            failure = f"The plane failed: {error}"
+        finally:
+            waiting.pop(request.name, None)
+        await asyncio.to_thread(self._finish, request, failure)
+
+    async def _report(self) -> None:
+        """Once a second, how much waits for each asynchronous endpoint, and for how long."""
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            for router in self._routers.all():
+                if router.config.get("AsyncInferenceConfig"):
+                    waiting = self._waiting[router.region, router.endpoint]
+                    instances = sum(len(route.instances) for route in router.routes)
+                    values = backlog_values(list(waiting.values()), instances, now_ms=self._clock.now_ms())
+                    self._metrics.record(router.region, (("EndpointName", router.endpoint),), values)
 
     async def _answer(self, request: AsyncRequest) -> str | None:
         """Invokes and writes the output; what went wrong, or None."""
         body = await asyncio.to_thread(self._input, request)
         if body is None:
+            self._count(request, "RequestDownloadFailures")
             return f"Could not find the input at {request.input_location}."
         chosen = await self._choose(request)
         if chosen is None:
+            self._count(request, "ExpiredRequests")
             return "The request expired before an instance was free."
         route, target = chosen
         started = asyncio.get_running_loop().time()
         target.outstanding += 1
+        self._waiting[request.region, request.endpoint].pop(request.name, None)
         try:
             answer = await target.invoke(list(request.headers), body, timeout_s=request.timeout_s)
         except (UpstreamFailed, TimeoutError) as error:
+            self._count(request, "InvocationFailures")
             return f"Received server error (0) from primary: {silence(error)}"
         finally:
             target.outstanding -= 1
@@ -146,30 +171,22 @@ class AsyncInference:
         if not 200 <= answer.status < 300:
             side = "client" if answer.status < 500 else "server"
             said = answer.body.decode("utf-8", "replace")
+            self._count(request, "InvocationFailures")
             return f'Received {side} error ({answer.status}) from primary with message "{said}".'
         content_type = answer.headers.get("content-type", "application/octet-stream")
-        return await asyncio.to_thread(self._write, request.output_location, answer.body, content_type)
+        return await asyncio.to_thread(self._write, request, request.output_location, answer.body, content_type)
 
     async def _choose(self, request: AsyncRequest) -> tuple[Route, Target] | None:
-        """An instance, waited for until the request's time is over or its endpoint is gone."""
-        while self._clock.now_ms() < request.expires_ms:
-            router = self._routers.find(request.region, request.endpoint)
-            route = router.choose() if router else None
-            target = route.choose() if route else None
-            if route is not None and target is not None:
-                return route, target
-            await asyncio.sleep(_WAIT_FOR_INSTANCE_S)
+        """An instance with a turn free, waited for until the request's time is over."""
+        async with self._turns[request.region, request.endpoint]:  # the one in front looks, the others wait
+            while self._clock.now_ms() < request.expires_ms:
+                router = self._routers.find(request.region, request.endpoint)
+                route = router.choose() if router else None
+                target = route.choose() if route else None
+                if route is not None and target is not None and target.outstanding < _most_at_once(router):
+                    return route, target
+                await asyncio.sleep(_WAIT_FOR_INSTANCE_S)
         return None
-
-    def _gate(self, request: AsyncRequest) -> asyncio.Semaphore:
-        key = (request.region, request.endpoint)
-        if key not in self._gates:
-            router = self._routers.find(*key)
-            client = (router.config if router else {}).get("AsyncInferenceConfig", {}).get("ClientConfig", {})
-            self._gates[key] = asyncio.Semaphore(
-                client.get("MaxConcurrentInvocationsPerInstance", _DEFAULT_CONCURRENCY)
-            )
-        return self._gates[key]
 
     def _input(self, request: AsyncRequest) -> bytes | None:
         if not request.input_location:
@@ -177,16 +194,17 @@ class AsyncInference:
         found = self._buckets.find(*split_uri(request.input_location))
         return None if found is None else found.read()
 
-    def _write(self, location: str, content: bytes, content_type: str) -> str | None:
+    def _write(self, request: AsyncRequest, location: str, content: bytes, content_type: str) -> str | None:
         try:
             self._buckets.put(*split_uri(location), content, content_type=content_type)
         except KeyError as error:
+            self._count(request, "ResponseUploadFailures")
             return f"Could not write the output to {location}: there is no bucket {error.args[0]}."
         return None
 
     def _finish(self, request: AsyncRequest, failure: str | None) -> None:
         if failure is not None:
-            self._write(request.failure_location, failure.encode(), "text/plain")
+            self._write(request, request.failure_location, failure.encode(), "text/plain")
         router = self._routers.find(request.region, request.endpoint)
         output = (router.config if router else {}).get("AsyncInferenceConfig", {}).get("OutputConfig", {})
         topic = output.get("NotificationConfig", {}).get("ErrorTopic" if failure else "SuccessTopic")
@@ -198,6 +216,7 @@ class AsyncInference:
         """Tells the SNS topic, as AWS's message of the event InferenceResult."""
         known = self._neighbours.backend("sns", request.region).topics
         if topic not in known:
+            self._count(request, "NotificationFailures")
             LOG.warning("there is no topic %s to tell of %s", topic, request.inference_id)
             return
         response: dict[str, Any] = {"outputLocation": request.output_location}
@@ -214,6 +233,9 @@ class AsyncInference:
         }  # fmt: skip
         known[topic].publish(msgspec.json.encode({k: v for k, v in message.items() if v is not None}).decode())
 
+    def _count(self, request: AsyncRequest, metric: str) -> None:
+        self._metrics.record(request.region, (("EndpointName", request.endpoint),), {metric: (1.0, "Count")})
+
     def _record(self, request: AsyncRequest, route: Route, seconds: float) -> None:
         waited_us = (self._clock.now_ms() - request.created_ms) * 1000.0
         values = {
@@ -223,6 +245,24 @@ class AsyncInference:
         }
         dimensions = (("EndpointName", request.endpoint), ("VariantName", route.plan.name))
         self._metrics.record(request.region, dimensions, values)
+
+
+def backlog_values(waiting_since_ms: list[int], instances: int, *, now_ms: int) -> dict[str, tuple[float, str]]:
+    """The metrics of what waits, by which asynchronous endpoints are scaled, from none and down to none."""
+    size = float(len(waiting_since_ms))
+    oldest_s = (now_ms - min(waiting_since_ms)) / 1000 if waiting_since_ms else 0.0
+    return {
+        "ApproximateBacklogSize": (size, "Count"),
+        "ApproximateBacklogSizePerInstance": (size / max(instances, 1), "Count"),
+        "ApproximateAgeOfOldestRequest": (oldest_s, "Seconds"),
+        "HasBacklogWithoutCapacity": (float(bool(size) and not instances), "None"),
+    }
+
+
+def _most_at_once(router: Router | None) -> int:
+    """How many requests an instance is given at once."""
+    client = (router.config if router else {}).get("AsyncInferenceConfig", {}).get("ClientConfig", {})
+    return int(client.get("MaxConcurrentInvocationsPerInstance", _DEFAULT_CONCURRENCY))
 
 
 def _headers(request: Request) -> list[tuple[str, str]]:

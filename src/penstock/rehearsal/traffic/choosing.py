@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from penstock.rehearsal.traffic import errors
 from penstock.rehearsal.traffic.router import Route, Router, Target
 from penstock.serving.http.types import Request
 
+_MOST_SESSIONS = 10_000
 MAX_BODY_BYTES = 25 << 20
 SERVERLESS_BODY_BYTES = 4 << 20
 _PREFIX = "x-amzn-sagemaker-"
 TARGET_VARIANT = f"{_PREFIX}target-variant"
 TARGET_MODEL = f"{_PREFIX}target-model"
 TARGET_CONTAINER = f"{_PREFIX}target-container-hostname"
+SESSION = f"{_PREFIX}session-id"
+NEW_SESSION = f"{_PREFIX}new-session-id"
+CLOSED_SESSION = f"{_PREFIX}closed-session-id"
+_RAW_SESSION = SESSION.encode()
 COMPONENT = f"{_PREFIX}inference-component"
 _RAW_COMPONENT = COMPONENT.encode()
 _RAW_MODEL, _RAW_CONTAINER = TARGET_MODEL.encode(), TARGET_CONTAINER.encode()
@@ -54,7 +61,12 @@ def _component(router: Router, request: Request, request_id: str) -> Route:
 
 
 def choose_instance(router: Router, route: Route, request: Request) -> Target:
-    """The instance of the route: one that has the model named, if there is one, else the least busy."""
+    """The instance of the route: the session's own, one that has the model named, or else the least busy."""
+    if _RAW_SESSION in request.headers.raw:
+        holder = router.sessions.get(request.headers.get(SESSION) or "")
+        found = next((each for each in route.instances if each.id == holder), None)
+        if found is not None:
+            return found
     model = request.headers.get(TARGET_MODEL) if route.plan.container.multi_model else None
     target = route.choose(model)
     if target is None:
@@ -81,3 +93,14 @@ def _check_container(route: Route, request: Request) -> None:
         raise errors.wrong_request(
             f"TargetContainerHostname must be one of {', '.join(names)} for a model of several containers."
         )
+
+
+def follow_session(router: Router, target: Target, headers: Mapping[str, str]) -> None:
+    """Remembers which instance opened a session, by the container's own headers, and forgets it when it closes it."""
+    opened, closed = headers.get(NEW_SESSION), headers.get(CLOSED_SESSION)
+    if opened is not None:
+        router.sessions[opened.partition(";")[0].strip()] = target.id
+        if len(router.sessions) > _MOST_SESSIONS:
+            router.sessions.pop(next(iter(router.sessions)))
+    if closed is not None:
+        router.sessions.pop(closed.strip(), None)

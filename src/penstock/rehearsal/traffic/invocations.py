@@ -16,7 +16,15 @@ from penstock.rehearsal.fleet.serverless import NoConcurrencyLeft
 from penstock.rehearsal.logs import component_group, endpoint_group
 from penstock.rehearsal.metrics import Metrics
 from penstock.rehearsal.traffic import errors
-from penstock.rehearsal.traffic.choosing import TARGET_CONTAINER, TARGET_MODEL, choose_instance, choose_route
+from penstock.rehearsal.traffic.choosing import (
+    CLOSED_SESSION,
+    NEW_SESSION,
+    TARGET_CONTAINER,
+    TARGET_MODEL,
+    choose_instance,
+    choose_route,
+    follow_session,
+)
 from penstock.rehearsal.traffic.router import Route, Router, Target
 from penstock.rehearsal.traffic.upstream import Answer, Headers, NotListening, UpstreamFailed
 from penstock.rehearsal.wire import eventstream
@@ -35,7 +43,7 @@ _FORWARDED = [
                  f"{_PREFIX}target-model")
 ]  # fmt: skip
 # What a caller sees of a container's headers.
-_RETURNED = ("content-type", _ATTRIBUTES, f"{_PREFIX}new-session-id", f"{_PREFIX}closed-session-id")
+_RETURNED = ("content-type", _ATTRIBUTES, NEW_SESSION, CLOSED_SESSION)
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +140,8 @@ class Invocations:
         if not 200 <= answer.status < 300:
             said = answer.body.decode("utf-8", "replace")
             raise self._failed(router, route, target, answer.status, said, answer.origin)
+        if NEW_SESSION in answer.headers or CLOSED_SESSION in answer.headers:
+            follow_session(router, target, answer.headers)
         return Response(200, answer.body, returned(answer, route, request_id))
 
     async def _target(self, router: Router, route: Route, request: Request) -> Target:

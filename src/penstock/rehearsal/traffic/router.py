@@ -87,6 +87,7 @@ class Router:
         self.routes: list[Route] = []
         self.shadows: list[Route] = []
         self.components: dict[str, Route] = {}
+        self.sessions: dict[str, str] = {}
         self.config: dict[str, Any] = {}
 
     def choose(self, variant: str | None = None) -> Route | None:
@@ -128,6 +129,9 @@ class Routers:
         if region is not None:
             return self._routers.get((region, name))
         return next((router for (_, known), router in self._routers.items() if known == name), None)
+
+    def all(self) -> list[Router]:
+        return list(self._routers.values())
 
     def routes_of(self, region: str, component: str) -> list[Route]:
         """The routes of an inference component, which is on one endpoint only."""
