@@ -93,12 +93,6 @@ class Line:
 def rate(port: int, request: Request, *, connections: int, seconds: float) -> tuple[float, list[float]]:
     """Answers a second, and how long each took in seconds. ``request`` makes the n-th request's bytes."""
     lines = [Line(port) for _ in range(connections)]
-    for line in lines:  # warm: a connection's first request is not counted
-        line.send(request(next_number()))
-    for line in lines:
-        while not line.receive():
-            pass
-        line.again()
     with selectors.DefaultSelector() as selector:
         for line in lines:
             selector.register(line.socket, selectors.EVENT_READ, line)

@@ -261,6 +261,30 @@ def test_a_batch_with_one_bad_item_stores_nothing(store: Store) -> None:
     assert (run.data.metrics, run.data.params, len(run.data.tags)) == ((), (), 1)
 
 
+def test_points_of_many_runs_go_together(store: Store) -> None:
+    tracking = store.tracking
+    runs = [tracking.create_run("0").info.run_id for _ in range(3)]
+    tracking.delete_run(runs[2])
+    special = (math.nan, math.inf, -math.inf, 0.1, 1e300)
+    points = tuple(point(f"m{step % 2}", value, step=step) for step, value in enumerate(special))
+    errors = tracking.log_batches(
+        [
+            RunBatch(run_id=runs[0], metrics=points),
+            RunBatch(run_id=runs[1], metrics=(point("a", 1.0), point("a", 2.0))),
+            RunBatch(run_id=runs[1]),
+            RunBatch(run_id=runs[2], metrics=(point("a", 1.0),)),
+            RunBatch(run_id="absent", metrics=(point("a", 1.0),)),
+            RunBatch(run_id=runs[1], metrics=(point("../a", 1.0),)),
+            RunBatch(run_id=runs[1], metrics=(point("b", 5.0, step=3), point("b", 4.0, step=2))),
+        ]
+    )
+    assert [type(error) for error in errors] == [type(None)] * 3 + [InvalidInput, NotFound, InvalidInput, type(None)]
+    values = [found.value for key in ("m0", "m1") for found in tracking.metric_history(runs[0], key).items]
+    assert str(values) == str([special[0], special[2], special[4], special[1], special[3]])
+    latest = {metric.key: (metric.value, metric.step) for metric in tracking.get_run(runs[1]).data.metrics}
+    assert latest == {"a": (2.0, 0), "b": (5.0, 3)}
+
+
 def test_bad_batches_do_not_harm_the_good_ones_beside_them(store: Store) -> None:
     tracking = store.tracking
     run_id = tracking.create_run("0").info.run_id

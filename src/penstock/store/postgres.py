@@ -53,7 +53,8 @@ class PostgresSession:
 
     def _execute(self, sql: str, parameters: Mapping[str, Any]) -> psycopg.Cursor[Row]:
         bound = {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
-        return self.connection.execute(_text(POSTGRES.compile(sql)), bound)
+        # Numbers travel as their bits: neither side prints or parses them.
+        return self.connection.execute(_text(POSTGRES.compile(sql)), bound, binary=True)
 
 
 def _text(sql: str) -> bytes:

@@ -3,20 +3,34 @@ statement where the database can do that."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.json import encode
 
 from penstock.ground.entities import LifecycleStage, Metric, Param, Tag
 from penstock.ground.errors import PenstockError
+from penstock.ground.wire import write_double
 from penstock.store import limits
-from penstock.store.batches import PointRow, RunBatch, absent_run, deleted_run, point_rank, point_row, write_batches
+from penstock.store.batches import PointRank, RunBatch, absent_run, deleted_run, point_rank, point_row, write_batches
 from penstock.store.database import Database, Session
 from penstock.store.part import Part
 from penstock.store.queries import Queries
 
 SQL = Queries("batches")
 MAX_POINTS = 256
-COLUMNS = ("runs", "keys", "times", "steps", "values", "nans")
-TextRow = tuple[str, str, int, int, float, int]
+
+
+class Point(Struct, frozen=True):
+    """A point as the query put_points reads it. JSON lacks infinities: they come as texts, to be read as numbers."""
+
+    run_id: str
+    key: str
+    timestamp_ms: int
+    step: int
+    value: float | str
+    is_nan: int
 
 
 class Batches(Part):
@@ -69,17 +83,19 @@ def _only_points(batches: Sequence[RunBatch]) -> bool:
 def _put_points(session: Session, batches: Sequence[RunBatch]) -> list[PenstockError | None]:
     problems = [_problem(batch) for batch in batches]
     good = [batch for batch, problem in zip(batches, problems, strict=True) if problem is None]
-    points: list[TextRow] = []
-    latest: dict[tuple[str, str], PointRow] = {}
+    points: list[Point] = []
+    latest: dict[tuple[str, str], tuple[PointRank, Point]] = {}
     for batch in good:
         for metric in batch.metrics:
             row = point_row(0, metric)
-            points.append((batch.run_id, *row[1:]))
-            best = latest.get((batch.run_id, metric.key))
-            if best is None or point_rank(row) > point_rank(best):
-                latest[batch.run_id, metric.key] = row
-    newest = [(run_id, *row[1:]) for (run_id, _), row in sorted(latest.items())]
-    rows = session.rows(SQL.put_points, {**_columns("p", sorted(points)), **_columns("l", newest)}) if points else []
+            point = Point(batch.run_id, *row[1:4], row[4] if math.isfinite(row[4]) else write_double(row[4]), row[5])
+            points.append(point)
+            rank, best = point_rank(row), latest.get((batch.run_id, metric.key))
+            if best is None or rank > best[0]:
+                latest[batch.run_id, metric.key] = (rank, point)
+    run_ids = list(dict.fromkeys(batch.run_id for batch in good))
+    parameters = {**_as_json(points, [point for _, point in latest.values()]), "run_ids": run_ids}
+    rows = session.rows(SQL.put_points, parameters) if points else []
     stages = {row[0]: row[3] for row in rows}
     return [
         problem if problem is not None else _unstored(batch.run_id, stages.get(batch.run_id))
@@ -101,7 +117,7 @@ def _unstored(run_id: str, stage: str | None) -> PenstockError | None:
     return None if stage == LifecycleStage.ACTIVE else deleted_run(run_id)
 
 
-def _columns(prefix: str, rows: Sequence[TextRow]) -> dict[str, object]:
-    """One array a column."""
-    columns = zip(*rows, strict=True)
-    return {f"{prefix}_{name}": list(column) for name, column in zip(COLUMNS, columns, strict=True)}
+def _as_json(points: list[Point], latest: list[Point]) -> dict[str, str]:
+    """Both as JSON, in the order of their rows, so that two writers never wait for each other in a circle."""
+    newest = sorted(latest, key=lambda point: (point.run_id, point.key))
+    return {"points": encode(points).decode(), "latest": encode(newest).decode()}

@@ -31,26 +31,27 @@ WHERE (excluded.step, excluded.timestamp_ms, 1 - excluded.is_nan, excluded.value
 
 -- name: put_points
 -- PostgreSQL only: what add_points and raise_latest do for the runs that are active, in one statement and so in one trip
--- to the server and back; gives each run's stage. (Five trips took 1.3 ms, one takes 0.6 ms.)
+-- to the server and back, where a transaction takes five; gives each run's stage. The points come as JSON, for a driver
+-- that writes twelve arrays one by one is slower than PostgreSQL reading two texts.
 WITH stored AS (
     INSERT INTO metrics (run_no, key, timestamp_ms, step, value, is_nan)
     SELECT r.run_no, p.key, p.timestamp_ms, p.step, p.value, p.is_nan
-    FROM unnest(CAST(:p_runs AS text[]), CAST(:p_keys AS text[]), CAST(:p_times AS bigint[]), CAST(:p_steps AS bigint[]),
-        CAST(:p_values AS double precision[]), CAST(:p_nans AS bigint[])) AS p (run_id, key, timestamp_ms, step, value, is_nan)
+    FROM json_to_recordset(CAST(:points AS json))
+        AS p (run_id text, key text, timestamp_ms bigint, step bigint, value double precision, is_nan bigint)
     JOIN runs r ON r.run_id = p.run_id AND r.lifecycle_stage = 'active'
     ON CONFLICT DO NOTHING
 ), raised AS (
     INSERT INTO latest_metrics (run_no, key, experiment_id, value, is_nan, step, timestamp_ms)
     SELECT r.run_no, l.key, r.experiment_id, l.value, l.is_nan, l.step, l.timestamp_ms
-    FROM unnest(CAST(:l_runs AS text[]), CAST(:l_keys AS text[]), CAST(:l_times AS bigint[]), CAST(:l_steps AS bigint[]),
-        CAST(:l_values AS double precision[]), CAST(:l_nans AS bigint[])) AS l (run_id, key, timestamp_ms, step, value, is_nan)
+    FROM json_to_recordset(CAST(:latest AS json))
+        AS l (run_id text, key text, timestamp_ms bigint, step bigint, value double precision, is_nan bigint)
     JOIN runs r ON r.run_id = l.run_id AND r.lifecycle_stage = 'active'
     ON CONFLICT (run_no, key) DO UPDATE SET value = excluded.value, is_nan = excluded.is_nan, step = excluded.step,
         timestamp_ms = excluded.timestamp_ms
     WHERE (excluded.step, excluded.timestamp_ms, 1 - excluded.is_nan, excluded.value)
         > (latest_metrics.step, latest_metrics.timestamp_ms, 1 - latest_metrics.is_nan, latest_metrics.value)
 )
-SELECT run_id, run_no, experiment_id, lifecycle_stage FROM runs WHERE run_id {in texts:l_runs};
+SELECT run_id, run_no, experiment_id, lifecycle_stage FROM runs WHERE run_id {in texts:run_ids};
 
 -- name: add_model_points
 -- Stores points of logged models; the same moment again gets the new value.
