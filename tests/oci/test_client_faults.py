@@ -143,8 +143,9 @@ def test_a_refusal_is_final_and_says_why(
     assert clock.slept == []
 
 
-def test_who_may_push_and_not_pull_can_push(bad: BadTransport, image: Image) -> None:
-    bad.spoil("(GET|HEAD) .*/manifests/", status(403), times=99)
+@pytest.mark.parametrize("fault", [status(403), status(200, b"x" * (5 << 20)), status(200, b"{}")])
+def test_who_cannot_read_what_is_there_can_push(bad: BadTransport, image: Image, fault: Fault) -> None:
+    bad.spoil("(GET|HEAD) .*/manifests/", fault, times=99)
     with bad.client() as client:
         assert client.push(image, PLACE) == image.digest()
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import httpx
 
 from penstock.ground.clock import SYSTEM_CLOCK, Clock
-from penstock.ground.errors import Forbidden, InvalidInput, PenstockError
+from penstock.ground.errors import Forbidden, IntegrityError, InvalidInput, PenstockError
 from penstock.ground.progress import SILENT, Progress
 from penstock.oci.auth import Anonymous, Keychain
 from penstock.oci.cache import BlobCache
@@ -208,13 +208,14 @@ def _send(uploads: Sequence[Upload], tally: Tally, *, known: frozenset[str] = fr
 
 
 def _known(repository: Repository, version: str) -> RawManifest | None:
-    """What the repository has under that tag, or None; for one who may push and not pull, it is as if there were none.
+    """What the repository has under that tag, or None; for one who may push and not pull, it is as if there were none,
+    and so it is for what is no manifest.
 
     Source: Amazon ECR's rights, where ecr:BatchGetImage is apart from those of a push.
     """
     try:
         return repository.find_manifest(version)
-    except Forbidden:
+    except (Forbidden, IntegrityError):
         return None
 
 
