@@ -96,21 +96,43 @@ def speed(rehearsal: Rehearsal, options: argparse.Namespace) -> None:
     straight, gateway = urls(rehearsal)
     headers = boto3_headers(rehearsal)
     check(straight, {}), check(gateway, headers)
-    rows: dict[str, list[tuple[float, float, float]]] = {"straight": [], "gateway": []}
+    rows: dict[str, list[tuple[float, float, float, float, float]]] = {"straight": [], "gateway": []}
     seconds = options.seconds / ROUNDS
     for _ in range(ROUNDS):  # alternating, so that a busy moment hits both
         for name, url, told in (("straight", straight, {}), ("gateway", gateway, headers)):
             alone, _ = wrk(url, told, connections=1, seconds=seconds)
+            before = [cpu_s(rehearsal.info.pid), model_cpu_s(rehearsal.info.pid)]
             median, rate = wrk(url, told, connections=16, seconds=seconds)
-            rows[name].append((alone, median, rate))
-    alone, _, rate = (statistics.median(column) for column in zip(*rows["straight"], strict=True))
-    alone_through, _, rate_through = (statistics.median(column) for column in zip(*rows["gateway"], strict=True))
+            used = [cpu_s(rehearsal.info.pid) - before[0], model_cpu_s(rehearsal.info.pid) - before[1]]
+            rows[name].append((alone, median, rate, *(each / (rate * seconds) * 1e6 for each in used)))
+    alone, _, rate, _, model = (statistics.median(column) for column in zip(*rows["straight"], strict=True))
+    alone_through, _, rate_through, gateway_us, _ = (
+        statistics.median(column) for column in zip(*rows["gateway"], strict=True)
+    )
     show("median straight, 1 connection", alone, "ms", "")
     show("median through the gateway, 1 connection", alone_through, "ms", "")
     show("the gateway adds", alone_through - alone, "ms", "<= 1")
     show("straight at 16 connections", rate, "/s", "")
     show("gateway at 16 connections", rate_through, "/s", "")
     show("ratio", rate_through / rate, "", ">= 0.5")
+    show("CPU of the gateway a request", gateway_us, "us", "")
+    show("CPU of the model server a request, straight", model, "us", "")
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def model_cpu_s(plane: int) -> float:
+    """CPU seconds of all that the plane started."""
+    return sum(cpu_s(pid) for pid in below(plane))
+
+
+def below(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(each) for task in tasks for each in task.read_text().split()]
+    return [each for child in children for each in (child, *below(child))]
 
 
 def cold_start(rehearsal: Rehearsal) -> None:
@@ -316,7 +338,7 @@ def left(rehearsal: Rehearsal, pid: int) -> dict[str, float]:
     return {
         "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
         "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
-        "children": len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()),
+        "children": len(below(pid)),
         "ports": listening(),
         "homes": len(list((rehearsal.state_dir / "containers").glob("i-*"))),
         "mounts": Path("/proc/mounts").read_text().count(str(rehearsal.state_dir)),

@@ -33,12 +33,12 @@ def until(holds: Callable[[], Any], *, what: str, seconds: float = 60) -> Any:
 
 
 def below(pid: int) -> list[int]:
-    """The processes that a process started, and those that they did."""
-    try:
-        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [each for child in children for each in (child, *below(child))]
+    """The processes that a process's threads started, and those that they did."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children += [int(each) for each in task.read_text().split()]
+    return [each for child in sorted(children) for each in (child, *below(child))]
 
 
 def alive(pid: int) -> bool:
@@ -57,6 +57,7 @@ def answers(rehearsal: Rehearsal, endpoint: str) -> bool:
 def test_whichever_process_of_a_container_is_killed_it_is_replaced_whole(rehearsal: Rehearsal) -> None:
     rehearsal.deploy("killed")
     depth = len(below(rehearsal.info.pid))
+    assert depth > 0
     for place in range(depth):
         family = below(rehearsal.info.pid)
         os.kill(family[min(place, len(family) - 1)], signal.SIGKILL)
@@ -178,6 +179,8 @@ class Work(threading.Thread):
         self._ask("sagemaker", "create_endpoint_config", EndpointConfigName=name, ProductionVariants=[variant])
         self._ask("s3", "put_object", Bucket="kept", Key=name, Body=name.encode())
         self.kept["objects"].add(name)
+        if name.endswith(("1", "3")):
+            return
         self._ask("sagemaker", "create_endpoint", EndpointName=name, EndpointConfigName=name)
         self.kept["endpoints"].add(name)
         self._rehearsal.client("sagemaker").get_waiter("endpoint_in_service").wait(
@@ -187,13 +190,14 @@ class Work(threading.Thread):
         self._rehearsal.client("sagemaker").get_waiter("endpoint_in_service").wait(
             EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
         )
-        if name.endswith(("1", "3")):
+        if name.endswith("0"):
             self.kept["endpoints"].discard(name)  # from here on it may be gone
             self._ask("sagemaker", "delete_endpoint", EndpointName=name)
             self.kept["deleted"].add(name)
 
 
-@pytest.mark.full  # eight planes, each killed at a moment of its own
+@pytest.mark.full  # six planes, each killed at a moment of its own
+@pytest.mark.timeout(600)
 def test_killed_at_any_moment_a_plane_keeps_what_it_acknowledged_and_leaves_nothing(
     tmp_path: Path, tiny: Image, plane_cache: Path
 ) -> None:
@@ -202,7 +206,7 @@ def test_killed_at_any_moment_a_plane_keeps_what_it_acknowledged_and_leaves_noth
     own = Rehearsal(start_plane(tmp_path, cache_dir=plane_cache, detached=False), tmp_path, tiny)
     try:
         own.client("s3").create_bucket(Bucket="kept")
-        for round_ in range(8):
+        for round_ in range(6):
             work = Work(own, round_, dice.randrange(1, 20))
             work.start()
             work.reached.wait(120)

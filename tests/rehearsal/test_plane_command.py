@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.rehearsal.process import find_plane
 
 PENSTOCK = [sys.executable, "-c", "from penstock.cli.main import main; main()", "plane"]
 
@@ -64,3 +67,22 @@ def test_real_credentials_in_reach_are_told(home: Path) -> None:
 
 def test_a_bad_name_is_refused(home: Path) -> None:
     assert "cannot name a plane" in told(home, "up", "--name", "../up", code=2)["error"]["message"]
+
+
+def test_in_the_foreground_it_ends_with_its_shell_s_interrupt(home: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [*PENSTOCK, "up", "--foreground", "--check-signatures"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        env={**environment, "HOME": str(home), "PENSTOCK_STATE_DIR": str(home)},
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert any("ready at" in line for line in iter(process.stderr.readline, ""))
+        info = find_plane(home / "planes" / "local")
+        assert info is not None
+        assert (info.pid, info.check_signatures) == (process.pid, True)
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+    assert process.returncode == 0
+    assert find_plane(home / "planes" / "local") is None
+    assert told(home, "reset")["reset"]
