@@ -12,7 +12,7 @@ import pytest
 
 from components import missing
 
-QUICK_RING = ("xgboost", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "onnxmltools", "skops", "torch", "psycopg")
+QUICK_RING = ("xgboost", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "skops", "torch", "psycopg")
 
 
 @pytest.mark.parametrize("library", QUICK_RING)

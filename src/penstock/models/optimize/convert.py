@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import Any, NamedTuple
 
@@ -28,9 +27,10 @@ from penstock.models.optimize.forests import CLASSIFIERS, convert_forest
 from penstock.models.optimize.imputer import convert_imputer
 from penstock.models.optimize.lightgbm_trees import convert_lightgbm
 from penstock.models.optimize.parts import parts
+from penstock.models.optimize.xgboost_trees import convert_xgboost
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}
-# Converters of our own, by estimator; skl2onnx and onnxmltools have the rest.
+# Converters of our own, by estimator; skl2onnx has the rest.
 CONVERTERS: dict[type[Any], Any] = {
     **dict.fromkeys(CLASSIFIERS, convert_forest),
     **dict.fromkeys(HISTOGRAMS, convert_histograms),
@@ -71,12 +71,9 @@ def to_onnx(estimator: Any, method: str, form: Form, inputs: list[tuple[str, Any
 
     Raises NotImplementedHere naming what cannot be converted.
     """
-    estimator = _prepared(estimator)
     _register_boosters(estimator)
     classifier = hasattr(estimator, "classes_")
     last = _last(estimator)
-    if form.raw_scores and type(last).__module__.startswith(("lightgbm", "xgboost")):
-        raise NotImplementedHere("Its labels come from its probabilities.")
     options = {"zipmap": False, **({"raw_scores": True} if form.raw_scores else {})}
     try:
         with warnings.catch_warnings():
@@ -110,16 +107,6 @@ def _shapes_of(kind: type[Any]) -> Any:
     return calculate_linear_classifier_output_shapes if classifier else calculate_linear_regressor_output_shapes
 
 
-def _prepared(estimator: Any) -> Any:
-    """The estimator as the converters can read it: a copy where one of them stumbles over a spelling."""
-    if type(estimator).__module__.startswith("xgboost"):
-        # onnxmltools reads columns called f0, f1, ... and no others.
-        unnamed = copy.deepcopy(estimator)
-        unnamed.get_booster().feature_names = None
-        return unnamed
-    return estimator
-
-
 def _last(estimator: Any) -> Any:
     """A pipeline's last step, which is the one whose answer it gives; else the estimator itself."""
     return _last(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
@@ -141,23 +128,25 @@ def _short(error: Exception) -> str:
 
 
 def _register_boosters(estimator: Any) -> None:
-    """Teaches skl2onnx the boosters inside ``estimator``, from onnxmltools, if there are any."""
+    """Teaches skl2onnx the boosters inside ``estimator``, if there are any."""
     roots = {type(each).__module__.partition(".")[0] for each in parts(estimator)}
     if "lightgbm" in roots:
         import lightgbm
 
-        _register(lightgbm.LGBMClassifier, "LightGbmLGBMClassifier", convert_lightgbm)
-        _register(lightgbm.LGBMRegressor, "LightGbmLGBMRegressor", convert_lightgbm)
+        for kind in (lightgbm.LGBMClassifier, lightgbm.LGBMRegressor):
+            _register(kind, convert_lightgbm)
     if "xgboost" in roots:
         import xgboost
-        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
 
-        _register(xgboost.XGBClassifier, "XGBoostXGBClassifier", convert_xgboost)
-        _register(xgboost.XGBRegressor, "XGBoostXGBRegressor", convert_xgboost)
+        for kind in (xgboost.XGBClassifier, xgboost.XGBRegressor, xgboost.XGBRFClassifier, xgboost.XGBRFRegressor):
+            _register(kind, convert_xgboost)
 
 
-def _register(kind: type[Any], alias: str, converter: Any) -> None:
+def _register(kind: type[Any], converter: Any) -> None:
     classifier = kind.__name__.endswith("Classifier")
-    shapes = _shapes_of(kind)
-    options = {"options": {"nocl": [True, False], "zipmap": [True, False, "columns"]}} if classifier else {}
-    update_registered_converter(kind, alias, shapes, converter, **options)
+    options = (
+        {"options": {"raw_scores": [True, False], "nocl": [True, False], "zipmap": [True, False, "columns"]}}
+        if classifier
+        else {}
+    )
+    update_registered_converter(kind, f"Penstock{kind.__name__}", _shapes_of(kind), converter, **options)

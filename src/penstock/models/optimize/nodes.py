@@ -27,7 +27,8 @@ class Sums(Struct, frozen=True):
     """Trees to add up, and what becomes of the sums.
 
     ``single`` rounds the rows to float32 first, as scikit-learn's trees do. ``positive_is_zero``: a sum of exactly zero
-    means the second class. ``divisor`` makes a mean of the sum.
+    means the second class. ``divisor`` makes a mean of the sum. ``dtype`` is what the library adds up in, and ``below``
+    says that its trees send a value equal to a cut to the right.
     """
 
     trees: list[Tree]
@@ -36,6 +37,12 @@ class Sums(Struct, frozen=True):
     single: bool = False
     positive_is_zero: bool = False
     divisor: int = 1
+    dtype: str = "float64"
+    below: bool = False
+
+    def number(self, value: float) -> Any:
+        """``value`` in the type of the sums."""
+        return np.dtype(self.dtype).type(value)
 
 
 class Writer:
@@ -66,11 +73,11 @@ def write_sums(scope: Any, operator: Any, container: Any, sums: Sums) -> None:
     rows = operator.inputs[0].full_name
     if sums.single:
         rows = writer.add("Cast", [rows], to=TensorProto.FLOAT)
-    rows = writer.add("Cast", [rows], to=TensorProto.DOUBLE)
-    attributes = ensemble_attributes(sums.trees, sums.n_targets)
+    rows = writer.add("Cast", [rows], to=TensorProto.DOUBLE if sums.dtype == "float64" else TensorProto.FLOAT)
+    attributes = ensemble_attributes(sums.trees, sums.n_targets, dtype=sums.dtype, below=sums.below)
     raw = writer.add("TreeEnsemble", [rows], op_domain=DOMAIN, op_version=1, **attributes)
     if sums.divisor != 1:
-        raw = writer.add("Div", [raw, writer.constant(np.float64(sums.divisor))], op_version=14)
+        raw = writer.add("Div", [raw, writer.constant(sums.number(sums.divisor))], op_version=14)
     if hasattr(operator.raw_operator, "classes_"):
         _classify(writer, operator, raw, sums)
     else:
@@ -99,15 +106,15 @@ def _binary_place(writer: Writer, raw: str, sums: Sums) -> str:
     """The number of the class, shape (n_rows,): 1 where the sum is above zero (or zero, if that counts)."""
     flat = writer.add("Reshape", [raw, writer.constant(np.array([-1]))], op_version=14)
     kind, since = ("GreaterOrEqual", 16) if sums.positive_is_zero else ("Greater", 13)
-    positive = writer.add(kind, [flat, writer.constant(np.float64(0))], op_version=since)
+    positive = writer.add(kind, [flat, writer.constant(sums.number(0))], op_version=since)
     return writer.add("Cast", [positive], to=TensorProto.INT64)
 
 
 def _binary_shares(writer: Writer, raw: str, sums: Sums) -> str:
     if sums.link is Link.LOGISTIC_TWICE:
-        raw = writer.add("Mul", [raw, writer.constant(np.float64(2))], op_version=14)
+        raw = writer.add("Mul", [raw, writer.constant(sums.number(2))], op_version=14)
     positive = writer.add("Sigmoid", [raw])
-    negative = writer.add("Sub", [writer.constant(np.float64(1)), positive], op_version=14)
+    negative = writer.add("Sub", [writer.constant(sums.number(1)), positive], op_version=14)
     return writer.add("Concat", [negative, positive], axis=1)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from penstock.models.columns import NdArray
-from penstock.models.optimize import boosting, lightgbm_trees
+from penstock.models.optimize import boosting, lightgbm_trees, xgboost_trees
 from penstock.models.optimize.parts import parts
 
 SAMPLES = 2000
@@ -61,17 +61,8 @@ def _cuts(estimator: Any) -> Iterable[tuple[NdArray, NdArray]]:
     if hasattr(estimator, "booster_"):
         return lightgbm_trees.cuts(estimator)
     if hasattr(estimator, "get_booster"):
-        return _xgboost_cuts(estimator.get_booster())
+        return xgboost_trees.cuts(estimator)
     return boosting.cuts(estimator)
-
-
-def _xgboost_cuts(booster: Any) -> Iterator[tuple[NdArray, NdArray]]:
-    """The one table of all of a booster's nodes."""
-    names = {name: place for place, name in enumerate(booster.feature_names or ())}
-    table = booster.trees_to_dataframe()
-    table = table[(table["Feature"] != "Leaf") & table["Split"].notna()]
-    columns = [names[name] if names else int(name[1:]) for name in table["Feature"]]
-    yield np.array(columns, np.int64), table["Split"].to_numpy(dtype=np.float64)
 
 
 def finite_probes(estimator: Any, rows: NdArray, *, seed: int = 7) -> NdArray:
