@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -10,10 +11,14 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from deploy.stage import Stage
+from penstock.api.deployments_doctor import doctor
 from penstock.deploy.doctor import Check, Subject, Verdict, examine
+from penstock.deploy.roles import Reach, execution_policy, trust_policy
 from penstock.deploy.session import AwsSession, open_session
 from penstock.ground.clock import SYSTEM_CLOCK
 from penstock.ground.errors import InvalidInput
+from penstock.ground.settings import load_settings
+from penstock.rehearsal.process import plane_environment
 
 CALM = Subject(environment={})
 
@@ -42,6 +47,70 @@ def test_roles_that_are_missing_or_do_not_trust(stage: Stage) -> None:
     check = _of(examine(stage.aws, Subject(role="doctors-shy", environment={})), "role")
     assert check.verdict is Verdict.FAIL
     assert "sagemaker.amazonaws.com" in check.fix
+
+
+def test_what_a_role_may_pull_and_read_is_simulated(stage: Stage) -> None:
+    trust = json.dumps(trust_policy())
+    stage.aws.call("iam", "create_role", RoleName="doctors-own", AssumeRolePolicyDocument=trust)
+    subject = Subject(role="doctors-own", bucket="models", repository="iris", environment={})
+    found = examine(stage.aws, subject)
+    assert _of(found, "role").verdict is Verdict.OK
+    for line, action in (("role pulls", "ecr:BatchGetImage"), ("role reads", "s3:GetObject"), ("role logs", "logs:")):
+        assert _of(found, line).verdict is Verdict.FAIL
+        assert action in _of(found, line).fix
+    policy = execution_policy(
+        Reach(
+            partition="aws", region=stage.aws.region, account=stage.aws.account, prefixes=("s3://models",),
+            repositories=(f"arn:aws:ecr:{stage.aws.region}:{stage.aws.account}:repository/iris",),
+        )
+    )  # fmt: skip
+    stage.aws.call("iam", "put_role_policy", RoleName="doctors-own", PolicyName="p", PolicyDocument=json.dumps(policy))
+    found = examine(stage.aws, subject)
+    assert {one.verdict for one in found if one.name.startswith("role")} == {Verdict.OK}
+
+
+def test_a_caller_who_may_not_is_told_the_statement(stage: Stage) -> None:
+    result = (
+        "<EvaluationResults><member><EvalActionName>iam:PassRole</EvalActionName>"
+        "<EvalDecision>implicitDeny</EvalDecision></member></EvaluationResults>"
+    )
+    body = (
+        f"<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult>{result}"
+        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    )
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, 200, {"content-type": "text/xml"}, _Raw(body.encode()))
+
+    stage.aws.client("iam").meta.events.register("before-send.iam.SimulatePrincipalPolicy", answer)
+    check = _of(examine(stage.aws, CALM), "permissions")
+    assert check.verdict is Verdict.FAIL
+    assert '"Action": ["iam:PassRole"]' in check.fix
+
+
+def test_a_registry_that_gives_no_token_and_a_bucket_that_is_not_ours(stage: Stage) -> None:
+    _answers(stage, "ecr", "GetAuthorizationToken", 400, {
+        "__type": "AccessDeniedException", "message": "User: x is not authorized to perform: ecr:GetAuthorizationToken",
+    })  # fmt: skip
+    assert "PENSTOCK-D014" in _of(examine(stage.aws, CALM), "repository").fix
+
+    def forbid(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, 403, {}, _Raw(b""))
+
+    stage.aws.client("s3").meta.events.register("before-send.s3.HeadBucket", forbid)
+    assert "not ours" in _of(examine(stage.aws, CALM), "bucket").saw
+
+
+def test_a_tracking_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, stage: Stage, tmp_path: Path) -> None:
+    for key, value in plane_environment(stage.plane).items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("PENSTOCK_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    found = doctor(settings=load_settings({}))
+    assert _of(found, "tracking").verdict is Verdict.FAIL
+    assert "127.0.0.1" in _of(found, "tracking").saw
+    assert "not running" in _of(found, "plane").saw
 
 
 def test_a_bucket_in_another_region(stage: Stage) -> None:

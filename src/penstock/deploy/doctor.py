@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -33,7 +34,8 @@ _PASSED = [
         "ContextKeyValues": ["sagemaker.amazonaws.com"],
     }
 ]
-_ROLE_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "s3:GetObject", "logs:PutLogEvents")
+_PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
+_LOG_ACTIONS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 
 
 class Verdict(StrEnum):
@@ -141,26 +143,38 @@ def _role(aws: AwsSession, subject: Subject) -> Iterator[Check]:
         yield Check(name="role", verdict=Verdict.FAIL, saw=f"{role['Arn']} does not trust SageMaker", fix=fix)
         return
     yield Check(name="role", verdict=Verdict.OK, saw=f"{role['Arn']} trusts SageMaker")
-    yield _simulated(aws, "role permissions", role["Arn"], _ROLE_ACTIONS, "the execution role")
+    bucket = subject.bucket or bucket_name(aws.region, aws.account)
+    here = f"{aws.region}:{aws.account}"
+    reaches = (
+        ("role pulls", _PULL_ACTIONS, f"arn:{aws.partition}:ecr:{here}:repository/{subject.repository}"),
+        ("role reads", ("s3:GetObject",), f"arn:{aws.partition}:s3:::{bucket}/model/model.tar.gz"),
+        ("role logs", _LOG_ACTIONS, f"arn:{aws.partition}:logs:{here}:log-group:/aws/sagemaker/Endpoints/x"),
+    )
+    for name, actions, resource in reaches:
+        yield _simulated(aws, name, role["Arn"], actions, "the execution role", resource)
 
 
 def _permissions(aws: AwsSession) -> Iterator[Check]:
     yield _simulated(aws, "permissions", _policy_source(str(aws.identity["Arn"])), _CALLER_ACTIONS, "you")
 
 
-def _simulated(aws: AwsSession, name: str, arn: str, actions: tuple[str, ...], who: str) -> Check:
-    """Whether IAM's simulator allows the actions. Source: SimulatePrincipalPolicy."""
+def _simulated(aws: AwsSession, name: str, arn: str, actions: tuple[str, ...], who: str, resource: str = "*") -> Check:
+    """Whether IAM's simulator allows the actions on the resource. Source: SimulatePrincipalPolicy."""
     try:
-        found = aws.call(
-            "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=[*actions], ContextEntries=_PASSED
-        )  # fmt: skip
+        found = aws.call("iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=[*actions],
+                         ResourceArns=[resource])  # fmt: skip
     except PenstockError as error:
         return Check(name=name, verdict=Verdict.SKIP, saw=f"IAM's simulator cannot be asked: {error.message}")
     denied = [one["EvalActionName"] for one in found["EvaluationResults"] if one["EvalDecision"] != "allowed"]
+    where = "" if resource == "*" else f" on {resource}"
     if denied:
-        fix = f"Allow {who}: {', '.join(denied)} (`penstock plan` prints what a deploy needs)."
-        return Check(name=name, verdict=Verdict.FAIL, saw=f"{who} may not {denied[0]}", fix=fix)
-    return Check(name=name, verdict=Verdict.OK, saw=f"{who} may do all {len(actions)} simulated actions")
+        statement = {"Effect": "Allow", "Action": denied, "Resource": resource}
+        fix = f"Allow {who} that: {json.dumps(statement)}"
+        return Check(name=name, verdict=Verdict.FAIL, saw=f"{who} may not {', '.join(denied)}{where}", fix=fix)
+    saw = (
+        f"{who} may do all {len(actions)} simulated actions" if not where else f"{who} may {', '.join(actions)}{where}"
+    )
+    return Check(name=name, verdict=Verdict.OK, saw=saw)
 
 
 def _policy_source(arn: str) -> str:
