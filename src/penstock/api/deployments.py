@@ -13,7 +13,7 @@ from penstock.api.deployments_model import ModelSource, open_model
 from penstock.api.deployments_package import Packed, pack_all
 from penstock.api.deployments_probe import variants_probe
 from penstock.api.deployments_rehearse import was_rehearsed
-from penstock.api.deployments_target import SAGEMAKER, target_of
+from penstock.api.deployments_target import LOCAL, SAGEMAKER, target_of
 from penstock.deploy.apply import Deployment
 from penstock.deploy.delete import DeletionReport
 from penstock.deploy.invoke import Answer
@@ -196,14 +196,18 @@ def invoke_example(
     return target.invoke(name, msgspec.json.encode(example.payload()), variant=variant)
 
 
-def invocation_hints(made: Deployment) -> tuple[str, ...]:
+def invocation_hints(made: Deployment, *, to: str = SAGEMAKER) -> tuple[str, ...]:
     """Lines to paste: how to call what was deployed, by our program, the AWS CLI and boto3."""
+    local = to == LOCAL
+    place = f"--endpoint-url {made.endpoint_url}" if local else f"--region {made.region}"
+    client = f'endpoint_url="{made.endpoint_url}"' if local else f'region_name="{made.region}"'
     return (
-        f"  penstock invoke {made.name} --example",
-        f"  aws sagemaker-runtime invoke-endpoint --endpoint-name {made.name} --region {made.region} "
+        f"  penstock invoke {made.name} --example" + (f" --to {LOCAL}" if local else ""),
+        f"  aws sagemaker-runtime invoke-endpoint --endpoint-name {made.name} {place} "
         "--content-type text/csv --body fileb://rows.csv /dev/stdout",
-        f'  boto3.client("sagemaker-runtime", region_name="{made.region}").invoke_endpoint('
+        f'  boto3.client("sagemaker-runtime", {client}).invoke_endpoint('
         f'EndpointName="{made.name}", ContentType="text/csv", Body=rows)',
+        *((f'  (first: eval "$(penstock plane env --name {LOCAL})")',) if local else ()),
     )
 
 

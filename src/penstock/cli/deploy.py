@@ -8,17 +8,21 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from rich.console import Group
+from rich.text import Text
 
 from penstock.api.deployments import deploy as deploy_model
 from penstock.api.deployments import invocation_hints
 from penstock.api.deployments import plan as plan_model
 from penstock.api.deployments_settings import DeploymentSettings, deployment_settings
+from penstock.api.deployments_target import SAGEMAKER
 from penstock.cli.command import command
 from penstock.cli.deploy_options import deployment, document, where
+from penstock.cli.deploy_plan import show_plan
 from penstock.cli.terminal import Terminal
 from penstock.deploy.apply import Deployment
 from penstock.deploy.permissions import needed_actions
-from penstock.deploy.steps import Plan, render
+from penstock.deploy.steps import Plan
 from penstock.ground.errors import InvalidInput
 from penstock.ground.settings import Settings
 
@@ -50,7 +54,7 @@ def plan(
         progress=terminal.progress,
     )
     shown = {**document("plan", made), "changes": made.changes, "permissions": needed_actions(made)}
-    terminal.emit(shown if terminal.output == "json" else made, text=_plan_text)
+    terminal.emit(shown if terminal.output == "json" else made, text=show_plan)
     if detailed_exitcode and made.changes:
         sys.exit(CHANGES)
 
@@ -77,7 +81,7 @@ def deploy(
     found = wanted(name, file, {**flags, "wait": wait, "timeout_s": timeout_s})
 
     def approve(made: Plan) -> None:
-        terminal.note(_plan_text(made))
+        terminal.note(show_plan(made))
         if made.changes and not yes:
             _ask(found.name)
 
@@ -94,7 +98,9 @@ def deploy(
     except KeyboardInterrupt:
         terminal.note(f"Stopped. Nothing is lost: the same command goes on; `penstock delete {found.name}` removes it.")
         raise
-    terminal.emit(document("deployment", made) if terminal.output == "json" else made, text=_deployment_text)
+    where_to = destination(found, to)
+    shown = document("deployment", made) if terminal.output == "json" else made
+    terminal.emit(shown, text=lambda one: _deployment_text(one, where_to))
 
 
 def destination(found: DeploymentSettings, to: str) -> str:
@@ -119,19 +125,10 @@ def _ask(name: str) -> None:
         raise InvalidInput("Not applied.", fix="Run it again and answer y, or add --yes.")
 
 
-def _plan_text(made: Plan) -> str:
-    """The plan, and the permissions that it needs, a line for each service."""
-    if not made.changes:
-        return render(made)
-    services: dict[str, list[str]] = {}
-    for action in needed_actions(made):
-        service, _, name = action.partition(":")
-        services.setdefault(service, []).append(name)
-    needs = [f"    {service}: {', '.join(names)}" for service, names in services.items()]
-    return "\n".join([render(made), "  It needs these permissions:", *needs])
-
-
-def _deployment_text(made: Deployment) -> str:
-    state = "serves" if made.status == "InService" else f"is {made.status}"
-    lines = [f"{made.name} {state} {made.config_name}" + ("" if made.changed else " (nothing to do)")]
-    return "\n".join([*lines, *invocation_hints(made)])
+def _deployment_text(made: Deployment, to: str) -> Group:
+    if made.status != "InService":
+        head = Text.assemble(("… ", "yellow"), (made.name, "bold"), f" is {made.status}")
+        return Group(head, Text(f"  penstock status {made.name} --wait" + (f" --to {to}" if to != SAGEMAKER else "")))
+    nothing = " (nothing to do)" if not made.changed else ""
+    head = Text.assemble(("✓ ", "green"), (made.name, "bold"), f" serves {made.config_name}{nothing}")
+    return Group(head, *(Text(hint) for hint in invocation_hints(made, to=to)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import click
+from rich.console import Group
+from rich.text import Text
 
 from penstock.api.deployments_doctor import doctor as examine
 from penstock.api.deployments_explain import Explanation, explain_code
@@ -44,11 +46,22 @@ def doctor(
         sys.exit(1)
 
 
-def _checks(found: tuple[Check, ...]) -> str:
-    marks = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL", Verdict.SKIP: "skip"}
+def _checks(found: tuple[Check, ...]) -> Group:
+    width = max(len(one.name) for one in found)
     lines = []
     for one in found:
-        lines.append(f"{marks[one.verdict]}  {one.name:<17} {one.saw}")
+        mark, style = _MARKS[one.verdict]
+        lines.append(Text.assemble((f"{mark} ", style), (f"{one.name:<{width}}  ", "bold"), one.saw))
         if one.fix:
-            lines.append(f"{'':6}{'fix:':>17} {one.fix}")
-    return "\n".join(lines)
+            lines.append(Text.assemble((f"  {'fix':>{width}}  ", "dim"), (one.fix, "cyan")))
+    counts = {verdict: sum(one.verdict is verdict for one in found) for verdict in Verdict}
+    told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
+    return Group(*lines, Text(told, "red" if counts[Verdict.FAIL] else "green"))
+
+
+_MARKS = {
+    Verdict.OK: ("✓", "green"),
+    Verdict.WARN: ("!", "bold yellow"),
+    Verdict.FAIL: ("✗", "bold red"),
+    Verdict.SKIP: ("-", "dim"),
+}

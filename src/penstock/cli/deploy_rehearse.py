@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -37,10 +38,8 @@ def _text(result: Rehearsal) -> Group:
         Text.assemble(("✓ ", "green"), (result.model_uri, "bold"), f" passed its rehearsal on {result.instance_type}")
     ]
     lines += [Text.assemble((f"  {label:<11} ", "dim"), text) for label, text in facts.items() if text]
-    lines += [
-        Text.assemble(("  refused     ", "dim"), f"{one.what} ", (_short(one.answer), "dim"))
-        for one in result.malformed
-    ]
+    refused = ", ".join(f"{one.what} ({_status(one.answer)})" for one in result.malformed)
+    lines.append(Text.assemble(("  refused     ", "dim"), refused))
     lines += [Text.assemble(("  note        ", "yellow"), remark) for remark in result.remarks]
     return Group(*lines, Text("  SageMaker would refuse nothing of it, as far as can be told here.", "dim"))
 
@@ -71,5 +70,7 @@ def _large(result: Rehearsal) -> str:
     return size + (f"not taken: {large.answer}" if large.answer else f"answered in {large.latency_ms:.0f} ms")
 
 
-def _short(answer: str) -> str:
-    return answer if len(answer) < 80 else f"{answer[:77]}..."
+def _status(answer: str) -> str:
+    """The HTTP status in "The model answered 400: ...", or the answer's first words."""
+    found = re.search(r"answered (\d{3})", answer)
+    return found[1] if found else answer[:40]

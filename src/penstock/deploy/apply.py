@@ -34,6 +34,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     images: dict[str, str] = {}
     account: str = ""
     region: str = ""
+    endpoint_url: str = ""
     changed: bool = True
 
 
@@ -80,7 +81,7 @@ def apply(
             raise
         if wait and plan.changes:
             ledger.record(plan.name, Event.SERVED, **_served(plan, making))
-        return _deployment(plan, found)
+        return _deployment(plan, found, session)
 
 
 def carry_out(step: Step, making: Making, ledger: Ledger) -> None:
@@ -142,7 +143,7 @@ def _served(plan: Plan, making: Making) -> dict[str, Any]:
     return {"config": plan.config_name, "images": plan.images, "by": making.aws.identity["Arn"], "tags": plan.tags}
 
 
-def _deployment(plan: Plan, found: dict[str, Any]) -> Deployment:
+def _deployment(plan: Plan, found: dict[str, Any], session: AwsSession) -> Deployment:
     return Deployment(
         name=plan.name,
         status=found["EndpointStatus"],
@@ -151,5 +152,6 @@ def _deployment(plan: Plan, found: dict[str, Any]) -> Deployment:
         images=plan.images,
         account=plan.account,
         region=plan.region,
+        endpoint_url=session.endpoint_url,
         changed=plan.changes,
     )

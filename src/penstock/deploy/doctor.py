@@ -128,7 +128,7 @@ def _clock(aws: AwsSession, clock: Clock) -> Iterator[Check]:
 
 def _sagemaker(aws: AwsSession) -> Iterator[Check]:
     count = sum(1 for _ in aws.pages("sagemaker", "list_endpoints", "Endpoints"))
-    yield Check(name="sagemaker", verdict=Verdict.OK, saw=f"answers; {count} endpoints here")
+    yield Check(name="sagemaker", verdict=Verdict.OK, saw=f"answers; {count} endpoint{'s' * (count != 1)} here")
 
 
 def _role(aws: AwsSession, subject: Subject) -> Iterator[Check]:

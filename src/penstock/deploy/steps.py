@@ -88,13 +88,17 @@ def render(plan: Plan) -> str:
 
 def _terms(plan: Plan) -> list[str]:
     """The price and the expiry, a line each."""
-    cost, expires = plan.cost, plan.tags.get(EXPIRES_TAG, "")
-    lines = []
+    cost, lines = plan.cost, []
     if cost.per_hour:
         lines.append(f"  $ {cost.per_hour:.3f} an hour, {cost.per_month:.0f} a month ({'; '.join(cost.origins)})")
     lines.extend(f"  $ no price is known for {kind}" for kind in cost.unknown)
-    when = datetime.fromtimestamp(int(expires) / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC") if expires else "never"
-    return [*lines, f"  expires {when}"]
+    return [*lines, f"  expires {expiry_of(plan)}"]
+
+
+def expiry_of(plan: Plan) -> str:
+    """When ``expire`` may delete it, for people."""
+    expires = plan.tags.get(EXPIRES_TAG, "")
+    return datetime.fromtimestamp(int(expires) / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC") if expires else "never"
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
