@@ -149,6 +149,7 @@ def test_a_job_under_way_is_stopped_by_delete(
     assert found["TransformJobStatus"] == "Stopped"
 
 
+@pytest.mark.full
 def test_a_refused_job_takes_back_what_was_made(
     stage: Stage, settings: Settings, image: str, model: Path, tmp_path: Path
 ) -> None:

@@ -45,18 +45,8 @@ def environment(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(key, value)
 
 
-def test_rehearse_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path, stage: Stage) -> None:  # noqa: F811
+def test_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path) -> None:
     common = (str(model), "--name", "cli")
-    (tmp_path / "state" / "planes").mkdir(parents=True)
-    (tmp_path / "state" / "planes" / "local").symlink_to(stage.plane_dir)
-    assert any("never rehearsed" in warning for warning in _run("plan", *common)["warnings"])
-    rehearsed = _run("rehearse", str(model), "--soak", "1.5")
-    assert rehearsed["calls"] > 10
-    assert rehearsed["p50_ms"] <= rehearsed["p99_ms"]
-    assert 0 < rehearsed["memory_bytes"] < rehearsed["memory_limit_bytes"] == 8 * 2**30
-    assert rehearsed["large"]["answer"] == ""
-    assert all(one["refused"] for one in rehearsed["malformed"])
-    assert _run("plan", *common)["warnings"] == []
     assert _run("plan", *common, "--detailed-exitcode", code=3)["changes"] is True
     refused = _run("deploy", *common, code=2)
     assert "--yes" in refused["error"]["fix"]
@@ -68,12 +58,6 @@ def test_rehearse_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path,
     asked = _run("invoke", "cli", "--data", f"@{tmp_path / 'rows.csv'}")
     assert json.loads(asked["body"]) == {"predictions": [0, 2]}
     assert _run("status", "cli")["status"] == "InService"
-    columns = load_iris(as_frame=True).feature_names
-    (tmp_path / "named.csv").write_text(",".join(columns) + "\n" + (tmp_path / "rows.csv").read_text())
-    place = ("--input", str(tmp_path / "named.csv"), "--results", str(tmp_path / "out.csv"))
-    worked = _run("batch", "--endpoint", "cli", *place)
-    assert worked["job"]["status"] == "Completed"
-    assert [int(line) for line in (tmp_path / "out.csv").read_text().split()] == [0, 2]
     assert _run("metrics", "cli")["variants"][0]["invocations"] >= 3
     assert any("serving at" in line["text"] for line in _run("logs", "cli")["items"])
     assert _run("history", "cli")["items"][0]["event"] == "served"
@@ -81,6 +65,29 @@ def test_rehearse_plan_deploy_ask_update_and_delete(model: Path, tmp_path: Path,
     report = _run("delete", "cli", "--yes")
     assert report["nothing_left"] is True
     assert _run("status", "cli", code=6)["error"]["code"] == "PENSTOCK-E0200"
+
+
+@pytest.mark.full
+def test_a_rehearsal_reports_and_a_batch_goes_through_files(model: Path, tmp_path: Path, stage: Stage) -> None:  # noqa: F811
+    common = (str(model), "--name", "never")
+    (tmp_path / "state" / "planes").mkdir(parents=True)
+    (tmp_path / "state" / "planes" / "local").symlink_to(stage.plane_dir)
+    assert any("never rehearsed" in warning for warning in _run("plan", *common)["warnings"])
+    rehearsed = _run("rehearse", str(model), "--soak", "1.5")
+    assert rehearsed["calls"] > 10
+    assert rehearsed["p50_ms"] <= rehearsed["p99_ms"]
+    assert 0 < rehearsed["memory_bytes"] < rehearsed["memory_limit_bytes"] == 8 * 2**30
+    assert rehearsed["large"]["answer"] == ""
+    assert all(one["refused"] for one in rehearsed["malformed"])
+    assert _run("plan", *common)["warnings"] == []
+    (tmp_path / "rows.csv").write_text("5.1,3.5,1.4,0.2\n6.3,3.3,6.0,2.5\n")
+    columns = load_iris(as_frame=True).feature_names
+    (tmp_path / "named.csv").write_text(",".join(columns) + "\n" + (tmp_path / "rows.csv").read_text())
+    place = ("--input", str(tmp_path / "named.csv"), "--results", str(tmp_path / "out.csv"))
+    worked = _run("batch", str(model), *place)
+    assert worked["job"]["status"] == "Completed"
+    assert [int(line) for line in (tmp_path / "out.csv").read_text().split()] == [0, 2]
+    assert worked["removed"]
 
 
 def test_a_notebook_plans_applies_predicts_and_cleans_up(model: Path) -> None:

@@ -207,7 +207,7 @@ def invocation_hints(made: Deployment, *, to: str = SAGEMAKER) -> tuple[str, ...
         "--content-type text/csv --body fileb://rows.csv /dev/stdout",
         f'  boto3.client("sagemaker-runtime", {client}).invoke_endpoint('
         f'EndpointName="{made.name}", ContentType="text/csv", Body=rows)',
-        *((f'  (first: eval "$(penstock plane env)")',) if local else ()),
+        *(('  (first: eval "$(penstock plane env)")',) if local else ()),
     )
 
 
