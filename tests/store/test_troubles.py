@@ -13,6 +13,8 @@ import pytest
 from penstock.ground.clock import SYSTEM_CLOCK
 from penstock.ground.entities import Metric, RunStatus
 from penstock.ground.errors import PenstockError, StorageFailed, Unavailable
+from penstock.server.writer import commit
+from penstock.store.database import Uncertain
 from penstock.store.migrations import migrate
 from penstock.store.open import Store, open_store
 from penstock.store.sqlite import SqliteDatabase
@@ -86,6 +88,40 @@ def test_a_missing_and_a_read_only_postgres_database_are_named(request: pytest.F
         admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
         with open_store(f"{cluster}/{name}") as store:
             assert store.tracking.get_run(run_id).info.run_id == run_id
+
+
+DIES_IN_COMMIT = """
+CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF new.name = 'deadly' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN new; END $$;
+CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON registered_models DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION die();
+"""
+
+
+def test_a_connection_lost_in_a_commit_is_told_and_repeated_by_nobody(request: pytest.FixtureRequest) -> None:
+    import psycopg
+
+    cluster, name = request.getfixturevalue("postgres_cluster"), f"t{secrets.token_hex(6)}"
+    with psycopg.connect(f"{cluster}/postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+    with open_store(f"{cluster}/{name}") as store:
+        store.database.write(lambda session: session.script(DIES_IN_COMMIT))
+        tries: list[str] = []
+
+        def create(title: str) -> None:
+            tries.append(title)
+            store.registry.create_registered_model(title)
+
+        outcomes = commit(store, [lambda: create("harmless"), lambda: create("deadly")])
+        assert [type(outcome) for outcome in outcomes] == [Uncertain, Uncertain]
+        assert tries == ["harmless", "deadly"]
+        assert store.registry.search_registered_models().items == ()
+        run_id = store.tracking.create_run("0").info.run_id
+        with psycopg.connect(f"{cluster}/postgres", autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        # points alone may be repeated: stored twice they are stored once
+        store.tracking.log_batch(run_id, metrics=[Metric(key="a", value=1.0, timestamp_ms=1)])
+        assert [metric.value for metric in store.tracking.get_run(run_id).data.metrics] == [1.0]
 
 
 class Backwards:
