@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from penstock.artifacts.open import open_artifacts
 from penstock.artifacts.repository import ArtifactRepository
+from penstock.ground.errors import InvalidInput
 from penstock.store.open import Store
 
 PROXY_SCHEME = "mlflow-artifacts:"
@@ -55,6 +57,8 @@ class Context(Struct, frozen=True):
         """
         if uri.startswith(PROXY_SCHEME):
             return opened(self.options.artifacts_destination), proxied_path(uri)
+        if urlsplit(uri).scheme.lower() in ("http", "https"):
+            raise InvalidInput("The server reads no artifacts from other servers.", fix="Ask that server for them.")
         return opened(uri), ""
 
 

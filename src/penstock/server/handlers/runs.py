@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -36,10 +37,12 @@ from penstock.server.routes import Route, Work, reads, writes
 from penstock.server.run_json import RunJson, RunPage, run_json, run_page
 from penstock.server.shapes import Decoder, LogBatch, LogMetric, Shape
 from penstock.store.batches import RunBatch
+from penstock.store.limits import invalid_value
 from penstock.store.part import TAG_USER
 
 BASE = "2.0/mlflow/runs"
 MAX_BATCH_BYTES = 1_000_000
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 TAG_MODEL_HISTORY = "mlflow.log-model.history"
 
 
@@ -53,6 +56,8 @@ def create(
     tags: tuple[Tag, ...],
     run_id: str | None,
 ) -> Answer:
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):  # it names a folder of whatever place the experiment has
+        raise invalid_value("run_id", run_id, "It must be 32 hex digits.")
     tagged = next((tag.value for tag in tags if tag.key == TAG_USER), None)
     run = context.store.tracking.create_run(
         experiment_id,
