@@ -7,11 +7,11 @@
     python bench/tracking.py report                                        the table of all that --out holds
 
 `measure` is what needs a quiet machine; each of its parts (writes, worker, clients, search, history, growth, life,
-others) is over in less than 300 seconds. Every row gives the medians of interleaved rounds for both servers, their
-ratio, and beside them the limit of this machine: the same transactions or query of the same database with no server
-around them, or an empty handler on the same HTTP server. Both servers keep their rows on the same disk, only one of
-them works at a time, and the client is the same for both. PostgreSQL is one of our own with its default settings;
-MLflow needs a driver for it (psycopg), which --drivers may name the folder of.
+others) is over in less than 300 seconds there, and --match picks single rows. Every row gives the medians of
+interleaved rounds for both servers, their ratio, and beside them the limit of this machine: the same transactions or
+query of the same database with no server around them, or an empty handler on the same HTTP server. Both servers keep
+their rows on the same disk, only one of them works at a time, and the client is the same for both. PostgreSQL is one of
+our own with its default settings; MLflow needs a driver for it (psycopg), which --drivers may name the folder of.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", help="contenders to start, of penstock,mlflow,mlflow-w1")
     parser.add_argument("--store", type=lambda text: text.split(","), default=list(STORES))
     parser.add_argument("--rows", type=lambda text: text.split(","), default=list(PARTS), help="parts to measure")
+    parser.add_argument("--match", default="", help="only rows whose name holds this text")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--points", type=int, default=1_000_000, help="of the growing run")
@@ -139,7 +140,7 @@ def measure(given: argparse.Namespace, store: str, folder: Path) -> None:
     servers = running(folder / "servers.json")
     places = {name: place_of(server, given, folder) for name, server in servers.items()}
     for row in ROWS:
-        if row.part in given.rows:
+        if row.part in given.rows and given.match in row.what:
             figures = measured(row, servers, places, given.rounds)
             report.add(given.out, store, "rows", row.what, figures)
             print(store, row.what, report.medians(figures["rounds"]), f"limit {figures['limit']:.0f}", flush=True)
