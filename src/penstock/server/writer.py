@@ -42,7 +42,7 @@ class Writer:
     """``submit`` is called on the event loop; ``close`` writes what waits, then stops.
 
     What one turn of the loop has read is one group. A small group is committed at the end of that turn, on the loop
-    itself: handing it to a thread and back costs more than the commit where a sync takes 0.1 ms (0.15 against 0.10 ms of
+    itself: handing it to a thread and back costs more than a commit of 0.2 ms does (0.15 against 0.10 ms of
     CPU a call on eight connections). What is large, what has to wait for another writer, and everything while the
     disk is slow goes to the thread, and the loop goes on serving.
     """
