@@ -40,8 +40,35 @@ def test_xgboosts_rounds_params_importances_and_model(client: Any, iris: tuple[A
     assert history[3].value < history[0].value
     kept = client.download_artifacts(run.info.run_id, "feature_importance_weight.json", str(tmp_path))
     assert json.loads(Path(kept).read_text()) == booster.get_score(importance_type="weight")
-    answer = penstock.load_model("models:/trees/1").predict(iris[0])
+    model = penstock.load_model("models:/trees/1")
+    assert model.signature is not None
+    assert model.inputs is not None
+    assert list(model.inputs.names) == list(iris[0].columns)
+    answer = model.predict(iris[0])
     np.testing.assert_allclose(answer, booster.predict(data), rtol=1e-6)
+
+
+def test_xgboosts_estimators_are_recorded_and_keep_their_own_results(client: Any, iris: tuple[Any, Any]) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    penstock.xgboost.autolog(log_models=False)
+    model = xgboost.XGBClassifier(n_estimators=3, max_depth=2, n_jobs=1)
+    model.fit(*iris, eval_set=[iris], verbose=False)
+    run = the_run(client)
+    assert run.data.params["max_depth"] == "2"
+    history = client.get_metric_history(run.info.run_id, "validation_0-mlogloss")
+    assert [point.value for point in history] == model.evals_result()["validation_0"]["mlogloss"]
+    assert len(history) == 3
+
+
+def test_lightgbms_model_has_a_signature(client: Any, iris: tuple[Any, Any]) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    penstock.lightgbm.autolog(log_input_examples=True, registered_model_name="leaves")
+    options = {"objective": "multiclass", "num_class": 3, "verbose": -1, "num_threads": 1}
+    booster = lightgbm.train(options, lightgbm.Dataset(*iris), 3)
+    model = penstock.load_model("models:/leaves/1")
+    assert model.inputs is not None
+    assert list(model.inputs.names) == list(iris[0].columns)
+    np.testing.assert_allclose(model.predict(iris[0]), booster.predict(iris[0]))
 
 
 def test_lightgbms_estimators_are_recorded_through_its_train(client: Any, iris: tuple[Any, Any]) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+from copy import deepcopy
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from penstock.api import models
 from penstock.api.active import client
-from penstock.api.models_autolog import AutologOptions, Hooks, as_params, is_training, recording, training
+from penstock.api.models_autolog import EXAMPLE_ROWS, AutologOptions, Hooks, as_params, is_training, recording, training
 from penstock.api.values import metrics_of, params_of
 from penstock.ground.clock import SYSTEM_CLOCK
+from penstock.models.inference import is_frame
+from penstock.models.signature import Signature, infer_signature
 
 # Training data and callbacks are not params; MLflow leaves them out too.
 _UNLOGGED = {"params", "dtrain", "train_set", "evals", "valid_sets", "obj", "fobj", "feval", "init_model", "xgb_model",
@@ -27,7 +32,29 @@ def hooks(flavor: str, options: AutologOptions) -> Hooks:
     placed.replace(library, "train", make)
     inner = import_module(f"{flavor}.sklearn")
     placed.replace(inner, "train", make)
+    if flavor == "xgboost":
+        for kind in (library.DMatrix, library.QuantileDMatrix):
+            placed.replace(kind, "__init__", _keeping_rows)
     return placed
+
+
+def _keeping_rows(original: Any) -> Any:
+    """XGBoost turns its data into something of its own at once, so the first rows are kept for the signature."""
+
+    @functools.wraps(original)
+    def init(self: Any, data: Any, *args: Any, **keywords: Any) -> None:
+        original(self, data, *args, **keywords)
+        if is_frame(data) or isinstance(data, np.ndarray):
+            self.autolog_rows = deepcopy(data[:EXAMPLE_ROWS])
+
+    return init
+
+
+def _first_rows(arguments: dict[str, Any]) -> Any:
+    """The first rows of the training data, or None where the library let go of them or they are no table."""
+    data = arguments.get("dtrain", arguments.get("train_set"))
+    rows: Any = getattr(data, "autolog_rows", getattr(data, "data", None))
+    return deepcopy(rows[:EXAMPLE_ROWS]) if is_frame(rows) or isinstance(rows, np.ndarray) else None
 
 
 def _recorded(original: Any, *, flavor: str, options: AutologOptions) -> Any:
@@ -37,7 +64,9 @@ def _recorded(original: Any, *, flavor: str, options: AutologOptions) -> Any:
             return original(*args, **keywords)
         given = inspect.signature(original).bind(*args, **keywords)
         given.apply_defaults()
-        rounds: dict[str, dict[str, list[float]]] = {}
+        wanted = given.arguments.get("evals_result")  # XGBoost's estimators read it afterwards
+        rounds: dict[str, dict[str, list[float]]] = {} if wanted is None else wanted
+        rows = _first_rows(given.arguments)
         with training(flavor, options) as run_id:
             with recording("params"):
                 client().log_batch(run_id, params=params_of(as_params(_params(given.arguments))))
@@ -48,11 +77,25 @@ def _recorded(original: Any, *, flavor: str, options: AutologOptions) -> Any:
                 _log_importances(run_id, flavor, booster)
             if options.log_models:
                 with recording("the model"):
-                    name = options.registered_model_name
-                    models.log_model(booster, "model", flavor=flavor, signature=False, registered_model_name=name)
+                    _log_model(booster, flavor, rows, options)
         return booster
 
     return train
+
+
+def _log_model(booster: Any, flavor: str, rows: Any, options: AutologOptions) -> None:
+    signature: Signature | bool = False
+    if options.log_model_signatures and rows is not None:
+        answer = booster.predict(import_module("xgboost").DMatrix(rows) if flavor == "xgboost" else rows)
+        signature = infer_signature(rows, answer)
+    models.log_model(
+        booster,
+        "model",
+        flavor=flavor,
+        signature=signature,
+        input_example=rows if options.log_input_examples else None,
+        registered_model_name=options.registered_model_name,
+    )
 
 
 def _params(arguments: dict[str, Any]) -> dict[str, Any]:
