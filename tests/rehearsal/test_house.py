@@ -126,3 +126,16 @@ def test_without_caching_a_model_leaves_with_its_last_caller(tmp_path: Path) -> 
         assert lying(folder) == 0
 
     play(scenario, tmp_path, keep=False)
+
+
+def test_when_memory_is_short_the_least_used_leaves(tmp_path: Path) -> None:
+    async def scenario(container: Container, house: ModelHouse, folder: Path) -> None:
+        for target in ("a", "b", "a"):
+            await visit(house, target)
+        await house.make_room()
+        assert (house.has("a"), house.has("b"), lying(folder), len(container.loaded)) == (True, False, 1, 1)
+        await house.enter("a", timeout_s=5)
+        await house.make_room()
+        assert house.has("a")
+
+    play(scenario, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -56,6 +57,26 @@ def _flags(ones: int, count: int) -> list[float]:
     return [1.0] * ones + [0.0] * (count - ones)
 
 
+class _Statistics:
+    """What is kept of a minute's looks at an instance, however many there were."""
+
+    __slots__ = ("count", "high", "low", "total")
+
+    def __init__(self) -> None:
+        self.total, self.count = 0.0, 0
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, value: float) -> None:
+        self.total, self.count = self.total + value, self.count + 1
+        self.low, self.high = min(self.low, value), max(self.high, value)
+
+    def content(self) -> dict[str, Any]:
+        """As PutMetricData takes it."""
+        return {"StatisticValues": {
+            "Sum": self.total, "Minimum": self.low, "Maximum": self.high, "SampleCount": self.count,
+        }}  # fmt: skip
+
+
 class Metrics:
     """Gathers values and hands them to moto's CloudWatch in batches; ``flush`` before anything reads."""
 
@@ -64,6 +85,7 @@ class Metrics:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str, str, Dimensions, str, int], list[float]] = {}
+        self._usage: dict[tuple[str, str, Dimensions, str, int], _Statistics] = {}
         self._totals: dict[tuple[str, Dimensions], int] = {}
         self._seconds: dict[tuple[str, Dimensions, int], _Second] = {}
 
@@ -76,8 +98,11 @@ class Metrics:
 
     def observe(self, region: str, dimensions: Dimensions, values: dict[str, tuple[float, str]]) -> None:
         """Notes what an instance holds or uses, e.g. ``{"MemoryUtilization": (12.5, "Percent")}``, by the minute."""
+        second = self._clock.now_ms() // 60_000 * 60
         with self._lock:
-            self._note(region, dimensions, self._clock.now_ms() // 60_000 * 60, values, RESOURCES)
+            for name, (value, unit) in values.items():
+                kept = self._usage.setdefault((region, name, dimensions, unit, second), _Statistics())
+                kept.add(value)
 
     def invocations(self, region: str, dimensions: Dimensions) -> int:
         """How many invocations have been recorded under these dimensions since the plane began."""
@@ -101,15 +126,24 @@ class Metrics:
         with self._lock:
             self._digest()
             waiting, self._waiting = self._waiting, {}
+            usage, self._usage = self._usage, {}
         for (namespace, region, name, dimensions, unit, second), values in waiting.items():
-            datum = {
-                "MetricName": name,
-                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
-                "Timestamp": datetime.fromtimestamp(second, UTC).replace(tzinfo=None),
-                "Unit": unit,
-                **_content(values, unit),
-            }
-            self._neighbours.backend("monitoring", region).put_metric_data(namespace, [datum])
+            self._publish(namespace, region, name, dimensions, unit, second, _content(values, unit))
+        for (region, name, dimensions, unit, second), kept in usage.items():
+            self._publish(RESOURCES, region, name, dimensions, unit, second, kept.content())
+
+    def _publish(
+        self, namespace: str, region: str, name: str, dimensions: Dimensions, unit: str, second: int,
+        content: dict[str, Any],
+    ) -> None:  # fmt: skip
+        datum = {
+            "MetricName": name,
+            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
+            "Timestamp": datetime.fromtimestamp(second, UTC).replace(tzinfo=None),
+            "Unit": unit,
+            **content,
+        }
+        self._neighbours.backend("monitoring", region).put_metric_data(namespace, [datum])
 
     def _digest(self) -> None:
         seconds, self._seconds = self._seconds, {}

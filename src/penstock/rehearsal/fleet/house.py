@@ -89,6 +89,12 @@ class ModelHouse:
         resident.asking -= 1
         return await self._unload(target) if not self._keep and not resident.asking else {}
 
+    async def make_room(self) -> None:
+        """Unloads the least recently used model that nobody is asking, if there is one: memory is getting short."""
+        victim = self._victim()
+        if victim is not None:
+            await self._unload(victim)
+
     async def close(self) -> None:
         """Ends the loads under way."""
         tasks = list(self._loading.values())
@@ -136,10 +142,13 @@ class ModelHouse:
                 answer = await self._upstream.call("POST", "/models", headers, document, timeout_s=LOAD_SECONDS)
                 if answer.status in (_LOADED, _ALREADY):
                     return values
-                victim = next((key for key, each in self._models.items() if not each.asking), None)
+                victim = self._victim()
                 if answer.status != _NO_MEMORY or victim is None:
                     raise ModelRefused(answer.status, answer.body.decode("utf-8", "replace"))
                 values = await self._unload(victim)
+
+    def _victim(self) -> str | None:
+        return next((target for target, each in self._models.items() if not each.asking), None)
 
     async def _unload(self, target: str) -> Values:
         started = time.perf_counter()

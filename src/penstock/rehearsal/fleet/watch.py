@@ -19,6 +19,7 @@ from penstock.rehearsal.runner.container import Container
 LOG = logging.getLogger("penstock.rehearsal")
 _WATCH_SECONDS = 1.0
 _SILENT_PINGS = 5
+_CROWDED_PERCENT = 80.0  # of its memory, from which on a multi-model container's models are unloaded one by one
 Observe = Callable[[str, Dimensions, Values], None]
 """Takes what is seen of an instance: its region, dimensions, and each metric's value and unit."""
 
@@ -75,6 +76,8 @@ class Watch:
             values = self._values(instance, found, now)
             if values:
                 self._observe(each.fleet.region, each.dimensions(variant), values)
+            if instance.house is not None and values.get("MemoryUtilization", (0.0, ""))[0] > _CROWDED_PERCENT:
+                self._begin(instance.house.make_room())
         self._before = {container: (now, usage.cpu_s) for container, usage in found.items()}
         for container, usage in found.items():
             if is_over(container, usage.held_bytes):
