@@ -19,7 +19,7 @@ from penstock.rehearsal.fleet.instance import Instance, Part
 from penstock.rehearsal.fleet.model_data import ModelData
 from penstock.rehearsal.fleet.plan import ContainerPlan, VariantPlan
 from penstock.rehearsal.fleet.ports import Ports
-from penstock.rehearsal.fleet.waiting import until
+from penstock.rehearsal.fleet.waiting import through, until
 from penstock.rehearsal.hosting.endpoint import DeployedImage
 from penstock.rehearsal.logs import Logs, last_line
 from penstock.rehearsal.runner.container import STOP_SECONDS, Container, prepare, spawn
@@ -71,7 +71,14 @@ class Launcher:
 
     async def prepare(self, plan: VariantPlan) -> Launched:
         """Pulls and unpacks the variant's image and extracts its model. Raises LaunchFailed."""
-        return await asyncio.to_thread(self._prepare, plan)
+        work = asyncio.ensure_future(asyncio.to_thread(self._prepare, plan))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await through(work)
+            if work.exception() is None:
+                await asyncio.to_thread(self.forget, work.result())
+            raise
 
     async def start(self, plan: VariantPlan, launched: Launched, *, region: str, group: str, stream: str) -> Instance:
         """Starts an instance and waits until it is healthy. Raises LaunchFailed; then nothing of it is left.
@@ -116,11 +123,15 @@ class Launcher:
 
     async def _start_part(self, plan: VariantPlan, spec: ContainerSpec, hostname: str) -> Part:
         """One container, started but not yet healthy. Raises PenstockError; then nothing of it is left."""
+        work: asyncio.Future[Path] | None = None
         try:
             level = await asyncio.to_thread(self._level_for, plan)
-            document = await asyncio.to_thread(prepare, spec, level)
+            work = asyncio.ensure_future(asyncio.to_thread(prepare, spec, level))
+            document = await asyncio.shield(work)
             container = spawn(spec, level, document)
         except BaseException:
+            if work is not None:
+                await through(work)
             self._ports.give_back(spec.port)
             await asyncio.to_thread(remove_tree, spec.home)
             raise
@@ -153,10 +164,7 @@ class Launcher:
 
     async def _end(self, parts: Iterable[Part]) -> None:
         """Ends what still runs of these containers and removes their homes."""
-        for part in parts:
-            part.container.kill()
-        for part in parts:
-            await asyncio.to_thread(self._remove, part.container)
+        await asyncio.gather(*(asyncio.to_thread(self._remove, part.container) for part in parts))
 
     def _remove(self, container: Container) -> None:
         container.kill()

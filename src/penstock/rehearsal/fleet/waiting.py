@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 
 async def until(condition: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
@@ -14,3 +16,10 @@ async def until(condition: Callable[[], bool], *, seconds: float, every_s: float
             return False
         await asyncio.sleep(every_s)
     return True
+
+
+async def through(work: asyncio.Future[Any]) -> None:
+    """Waits for a thread's end, come what may: what it makes can be removed only once it has stopped making it."""
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
