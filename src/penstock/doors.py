@@ -84,6 +84,7 @@ DOORS: dict[str, str] = {
     "resolve_model": "penstock.api.resolve",
     "plan": "penstock.api.deployments_notebook",
     "batch": "penstock.api.deployments_batch",
+    "rehearse": "penstock.api.deployments_rehearse",
     "endpoint": "penstock.api.deployments_notebook",
     "import_from": "penstock.api.transfer",
     "export_to": "penstock.api.transfer",

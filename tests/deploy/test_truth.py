@@ -17,6 +17,7 @@ from deploy.stage import Stage
 from deploy.wire_check import violations
 from penstock.api.deployments_probe import differs
 from penstock.deploy.endpoint import rollout_spec
+from penstock.deploy.failure import DeploymentFailed
 from penstock.deploy.ledger import Event, ledger_path
 from penstock.deploy.plan import build_plan
 from penstock.deploy.request import (
@@ -144,6 +145,16 @@ def test_a_deploy_that_nobody_waited_for_is_proven_later(stage: Stage) -> None:
     assert stage.target.settle("later") == "InService"
     assert [entry.event for entry in stage.target.ledger.history("later")] == [Event.SERVED]
     assert stage.target.ledger.unproven("later") == ()
+
+
+def test_a_deploy_that_nobody_waited_for_and_that_rolled_back_is_no_success(stage: Stage) -> None:
+    stage.deploy(stage.request("unseen", env={"GREETING": "old"}))
+    stage.deploy(stage.request("unseen", env={"FAIL": "new code is broken"}), wait=False)
+    with pytest.raises(DeploymentFailed, match="former config") as caught:
+        stage.target.settle("unseen")
+    assert (caught.value.exit_code, caught.value.rolled_back) == (5, True)
+    assert [entry.event for entry in stage.target.ledger.history("unseen")] == [Event.SERVED, Event.FAILED]
+    assert stage.target.settle("unseen") == "InService", "told once; what serves now is the former config"
 
 
 def test_a_plane_is_the_same_place_whatever_its_port(stage: Stage) -> None:

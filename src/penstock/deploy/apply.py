@@ -91,6 +91,8 @@ def carry_out(step: Step, making: Making, ledger: Ledger) -> None:
     kind, name = step.resource.kind, step.resource.name
     with making.progress.phase(f"{step.action.value.capitalize()} {kind.value}") as phase:
         phase.detail(name)
+        if kind is Kind.ENDPOINT and "EndpointConfigName" in step.spec:
+            ledger.record(making.deployment, Event.AWAITING, config=step.spec["EndpointConfigName"])
         if step.action is Action.CREATE:
             _create(step, making, ledger)
         elif step.action is Action.DELETE:

@@ -49,8 +49,7 @@ def delete(
         if not targets and not any(ledger.entries(name)):
             raise NotFound(f"There is no deployment {name!r} in {session.region}.", fix="See `penstock status`.")
         _check_ours(name, session, ledger, force)
-        with progress.phase("Waiting until it may be deleted"):
-            wait_settled(making, name)
+        wait_settled(making, name)
         shared = {
             Resource(Kind.BUCKET, bucket_name(session.region, session.account)),
             Resource(Kind.REPOSITORY, "penstock"),

@@ -25,6 +25,7 @@ class Event(StrEnum):
     MADE = "made"
     REMOVING = "removing"
     GONE = "gone"
+    AWAITING = "awaiting"
     SERVED = "served"
     FAILED = "failed"
     DELETED = "deleted"
@@ -84,6 +85,16 @@ class Ledger:
     def unproven(self, deployment: str) -> tuple[Resource, ...]:
         """What was made since ``deployment`` last served: the part that a failure takes back."""
         return unproven(self.entries(deployment))
+
+    def awaited(self, deployment: str) -> str | None:
+        """The config that the last create or update asked for, while nobody has seen how it ended; else None."""
+        last: str | None = None
+        for entry in self.entries(deployment):
+            if entry.event is Event.AWAITING:
+                last = str(entry.detail["config"])
+            elif entry.event in (Event.SERVED, Event.FAILED, Event.DELETED):
+                last = None
+        return last
 
     def deployments(self) -> tuple[str, ...]:
         """Names of the deployments that still have something."""

@@ -7,10 +7,11 @@ from typing import Any
 from penstock.deploy.failure import explain_failure
 from penstock.deploy.kinds import Making
 from penstock.deploy.logs import tail
-from penstock.ground.errors import NotFound, PenstockError, TimedOut
+from penstock.ground.errors import PenstockError, TimedOut
 from penstock.ground.progress import Phase
 
 IN_SERVICE = "InService"
+_BUSY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
 _ENDED_BADLY = {"Failed", "OutOfService", "UpdateRollbackFailed"}
 # A quarter of a second at first, for planes that are quick; ten seconds at last, for fleets that take minutes.
 _FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 0.25, 10.0, 1.3
@@ -61,20 +62,19 @@ def wait_gone(making: Making, name: str, *, timeout_s: float = 1800.0) -> None:
 
 def wait_settled(making: Making, name: str, *, timeout_s: float = 3600.0) -> str | None:
     """The endpoint's status once nothing is in progress; None when it is gone. Raises TimedOut."""
-    busy = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
     deadline_ms = making.clock.now_ms() + int(timeout_s * 1000)
     pause_s = _FIRST_PAUSE_S
-    while True:
-        try:
-            status = str(making.aws.call("sagemaker", "describe_endpoint", EndpointName=name)["EndpointStatus"])
-        except NotFound:
-            return None
-        if status not in busy:
-            return status
-        if making.clock.now_ms() > deadline_ms:
-            raise TimedOut(f"The endpoint {name!r} is still {status}.", fix="Run the same command again later.")
-        making.clock.sleep(pause_s)
-        pause_s = min(pause_s * _GROWTH, _LAST_PAUSE_S)
+    with making.progress.phase(f"Waiting until {name} has settled") as phase:
+        while True:
+            found = making.aws.find("sagemaker", "describe_endpoint", EndpointName=name)
+            if found is None or found["EndpointStatus"] not in _BUSY:
+                return str(found["EndpointStatus"]) if found else None
+            if making.clock.now_ms() > deadline_ms:
+                fix = f"It goes on; resume with `penstock status {name} --wait`."
+                raise TimedOut(f"The endpoint {name!r} is still {found['EndpointStatus']}.", fix=fix)
+            _show(making, name, found, phase)
+            making.clock.sleep(pause_s)
+            pause_s = min(pause_s * _GROWTH, _LAST_PAUSE_S)
 
 
 def _serving(

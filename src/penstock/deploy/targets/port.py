@@ -46,7 +46,10 @@ class Target(Protocol):
         """All there are, newest first."""
 
     def settle(self, name: str, *, progress: Progress = SILENT, timeout_s: float = 3600.0) -> str | None:
-        """Its status once nothing is in progress; None when it is gone."""
+        """Its status once nothing is in progress; None when it is gone.
+
+        Raises DeploymentFailed when a deploy that nobody waited for has failed or was rolled back.
+        """
 
     def invoke(
         self,

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from penstock.deploy.apply import Deployment, Probe, apply
 from penstock.deploy.delete import DeletionReport, delete
+from penstock.deploy.failure import DeploymentFailed
 from penstock.deploy.invoke import Answer, invoke
 from penstock.deploy.kinds import Making, Materials
-from penstock.deploy.ledger import Ledger, ledger_path
+from penstock.deploy.ledger import Event, Ledger, ledger_path
 from penstock.deploy.logs import LogLine, follow, tail
 from penstock.deploy.metrics import EndpointMetrics, metrics
 from penstock.deploy.observe import observe
@@ -19,7 +20,7 @@ from penstock.deploy.request import DeployRequest
 from penstock.deploy.session import AwsSession
 from penstock.deploy.status import EndpointStatus, list_endpoints, status
 from penstock.deploy.steps import Plan
-from penstock.deploy.wait import IN_SERVICE, wait_settled
+from penstock.deploy.wait import wait_in_service, wait_settled
 from penstock.ground.progress import SILENT, Progress
 
 
@@ -65,9 +66,15 @@ class SageMakerTarget:
 
     def settle(self, name: str, *, progress: Progress = SILENT, timeout_s: float = 3600.0) -> str | None:
         making = Making(aws=self.aws, deployment=name, progress=progress)
-        settled = wait_settled(making, name, timeout_s=timeout_s)
-        if settled == IN_SERVICE and self.ledger.unproven(name):
-            record_served(making, name, self.ledger)
+        settled, awaited = wait_settled(making, name, timeout_s=timeout_s), self.ledger.awaited(name)
+        if awaited is None or settled is None:
+            return settled
+        try:
+            wait_in_service(making, name, config_name=awaited)
+        except DeploymentFailed as error:
+            self.ledger.record(name, Event.FAILED, error=error.code, message=error.message[:500])
+            raise
+        record_served(making, name, self.ledger)
         return settled
 
     def invoke(
