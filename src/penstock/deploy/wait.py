@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.deploy.failure import explain_failure
 from penstock.deploy.kinds import Making
-from penstock.deploy.logs import tail
+from penstock.deploy.logs import LogLine, tail
 from penstock.ground.errors import PenstockError, TimedOut
 from penstock.ground.progress import Phase
 
@@ -104,6 +104,14 @@ def _show(making: Making, name: str, found: dict[str, Any], phase: Phase) -> Non
     """Status, each variant's own status, and the last thing the container said."""
     fleets = found.get("PendingDeploymentSummary", {}).get("ProductionVariants") or found.get("ProductionVariants", [])
     states = {state["Status"] for fleet in fleets for state in fleet.get("VariantStatus", [])}
-    last = tail(making.aws, name, 1)
+    last = _last_lines(making, name)
     parts = [found["EndpointStatus"], *sorted(states - {found["EndpointStatus"]}), *(line.text for line in last)]
     phase.detail(" · ".join(parts))
+
+
+def _last_lines(making: Making, name: str) -> tuple[LogLine, ...]:
+    """The last thing that the container said; who may not read logs waits without."""
+    try:
+        return tail(making.aws, name, 1)
+    except PenstockError:
+        return ()
