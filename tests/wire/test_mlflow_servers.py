@@ -12,6 +12,7 @@ import pytest
 import penstock
 from penstock.api.chosen import chosen
 from penstock.api.connection import disconnect_all
+from penstock.api.recording.spool import list_spools
 from penstock.api.sync import sync
 from penstock.api.tracking import log_model_folder
 from penstock.api.transfer import import_from
@@ -83,12 +84,17 @@ def test_the_common_notebook_and_a_move(server: str, tmp_path: Path) -> None:
     assert Path(here.download_artifacts(run_id, "notes/a b.txt", tmp_path / "got")).read_text() == "héllo"
 
 
-def test_what_waited_arrives_under_the_servers_own_ids(server: str, tmp_path: Path) -> None:
+def test_what_waited_arrives_under_the_servers_own_ids(server: str, tmp_path: Path, state_dir: Path) -> None:
     with free_port() as port:
         written = write_while_away(f"http://127.0.0.1:{port}", tmp_path / "work")
+    (spool,) = list_spools(state_dir)
+    kept = {path.name: path.read_bytes() for path in spool.folder.iterdir() if path.name != ".lock"}
     with forwarding(port, server):
-        report = sync()
-        assert (report.refused, report.waiting) == ((), 0)
+        for _ in range(2):  # the second time as after a crash before anything was acknowledged
+            for name, content in kept.items():
+                (spool.folder / name).write_bytes(content)
+            report = sync()
+            assert (report.refused, report.waiting) == ((), 0)
     version = urllib.request.urlopen(f"{server}/version").read().decode()
     check_arrived(server, written, tmp_path, keeps_ids=False, has_models=not version.startswith("2."))
 

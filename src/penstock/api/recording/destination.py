@@ -113,9 +113,11 @@ class Destination:
     @catch_up.register
     def _(self, operation: LogOutputs) -> None:
         models = [replace(each, model_id=self._ids.of(each.model_id)) for each in operation.models]
-        models = [each for each in models if not each.model_id.startswith(_RUNS)]
+        run_id = self._ids.of(operation.run_id)
+        known = {each.model_id for each in self._store.tracking.get_run(run_id).model_outputs}  # mlflow refuses repeats
+        models = [each for each in models if not each.model_id.startswith(_RUNS) and each.model_id not in known]
         if models:
-            self._store.tracking.log_outputs(self._ids.of(operation.run_id), models=models)
+            self._store.tracking.log_outputs(run_id, models=models)
 
     @catch_up.register
     def _(self, operation: LogFile) -> None:
