@@ -110,6 +110,35 @@ def test_what_is_not_offered_is_said_to_be_unknown(rehearsal: Rehearsal) -> None
         assert (status, json.loads(content)["__type"]) == (400, "UnknownOperationException")
 
 
+ODD = ("", "x", "a" * 2000, "\xfc", "-", "text/csv; charset=", "s3://b/k", "0", "NEW_SESSION", "{}", "Wed, 1 Jan")
+HEADERS = (
+    "Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Target-Model",
+    "X-Amzn-SageMaker-Target-Variant", "X-Amzn-SageMaker-Target-Container-Hostname", "X-Amzn-SageMaker-Session-Id",
+    "X-Amzn-SageMaker-Inference-Id", "X-Amzn-SageMaker-Inference-Component", "X-Amzn-SageMaker-InputLocation",
+    "X-Amzn-SageMaker-RequestTTLSeconds", "X-Amzn-SageMaker-InvocationTimeoutSeconds",
+)  # fmt: skip
+
+
+def test_invocations_of_anything_are_answered_as_the_runtime_answers(rehearsal: Rehearsal) -> None:
+    rehearsal.deploy("fuzzed")
+    dice = random.Random(3)
+    for number in range(150):
+        name = dice.choice(("fuzzed", "fuzzed", "nobody", "%00", "a%2Fb", "%", "a" * 3000, ""))
+        action = dice.choice(("invocations", "invocations-response-stream", "async-invocations", "other", ""))
+        headers = {header: dice.choice(ODD) for header in HEADERS if dice.random() < 0.2}
+        connection = http.client.HTTPConnection(rehearsal.info.host, rehearsal.info.port, timeout=20)
+        connection.request("POST", f"/endpoints/{name}/{action}", dice.randbytes(dice.choice((0, 1, 300))), headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        assert answer.status in (200, 202, 400, 424), (number, name, action, headers, content)
+        if answer.status >= 400:
+            assert answer.getheader("x-amzn-errortype"), (number, name, action, headers, content)
+            assert json.loads(content)["message"]
+        connection.close()
+    assert rehearsal.told("fuzzed")["body"] == "{}"
+    rehearsal.delete("fuzzed")
+
+
 def test_foreign_host_headers_are_refused(rehearsal: Rehearsal) -> None:
     connection = http.client.HTTPConnection(rehearsal.info.host, rehearsal.info.port, timeout=20)
     connection.request("GET", "/_penstock/health", headers={"Host": "rebound.example.com"})

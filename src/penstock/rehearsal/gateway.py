@@ -94,11 +94,14 @@ class Gateway:
         request_id = str(uuid.uuid4())
         if self._verifier is None or to.service in _UNSIGNED:
             return await self._serve(request, to, request_id)
+        body = request.stream
         try:
             await self._verify(self._verifier, request, to)
             return await self._serve(request, to, request_id)
         except SignatureRefused as refused:
             return refusal(request, to.service, refused, request_id)
+        finally:
+            request.stream = body  # by which the server tells whether a body was left unread
 
     async def _verify(self, verifier: Verifier, request: Request, to: Destination) -> None:
         if to.service == "runtime":
