@@ -26,7 +26,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +130,15 @@ def model_cpu_s(plane: int) -> float:
 
 
 def below(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(each) for task in tasks for each in task.read_text().split()]
-    return [each for child in children for each in (child, *below(child))]
+    """The processes that a process started, and those that they did."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
+    found = list(parents.get(pid, []))
+    for each in found:
+        found += parents.get(each, [])
+    return found
 
 
 def cold_start(rehearsal: Rehearsal) -> None:

@@ -33,12 +33,15 @@ def until(holds: Callable[[], Any], *, what: str, seconds: float = 60) -> Any:
 
 
 def below(pid: int) -> list[int]:
-    """The processes that a process's threads started, and those that they did."""
-    children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            children += [int(each) for each in task.read_text().split()]
-    return [each for child in sorted(children) for each in (child, *below(child))]
+    """The processes that a process started, and those that they did."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
+    found = list(parents.get(pid, []))
+    for each in found:
+        found += parents.get(each, [])
+    return found
 
 
 def alive(pid: int) -> bool:
