@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,10 +131,9 @@ def test_a_model_beside_its_image_travels_only_to_sagemaker(form: str) -> None:
         eject(build_plan(REQUEST, NOTHING), form)
 
 
-def test_cloudformation_passes_its_own_linter(tmp_path: Path) -> None:
-    linter = shutil.which("cfn-lint")
-    if linter is None:
-        pytest.skip("cfn-lint is not here; `pip install cfn-lint` puts it on the PATH")
+@pytest.mark.full
+def test_cloudformation_passes_its_own_linter(peer_python: Callable[[str], Path], tmp_path: Path) -> None:
+    linter = peer_python("cfn-lint").with_name("cfn-lint")
     for number, request in enumerate((REQUEST, RICH)):
         template = tmp_path / f"{number}.json"
         template.write_text(eject(build_plan(request, NOTHING), "cloudformation"))
