@@ -126,7 +126,7 @@ def _panel(store: str, growth: Figures, place: int) -> str:
 def _legend(left: int, y: int, server: str, names: list[str]) -> list[str]:
     parts = [f'<text x="{left - 60}" y="{y + 4}" fill="{INK[server]}" font-weight="600">{server}</text>']
     for place, (dash, name) in enumerate(zip(DASHES, names, strict=True)):
-        x = left + 10 + 145 * place
+        x = left + 2 + 136 * place
         parts.append(f'<path d="M{x} {y}h24" stroke="{INK[server]}" stroke-width="2" stroke-dasharray="{dash}"/>')
-        parts.append(f'<text x="{x + 28}" y="{y + 4}" font-size="10">{name}</text>')
+        parts.append(f'<text x="{x + 28}" y="{y + 4}" font-size="9">{name}</text>')
     return parts
