@@ -23,6 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venvs"
 
 
+# A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would be what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 # What waits long for real servers goes first, so that no worker is left alone with it at the end.
 LONG_WAITS = ("tests/journey/", "tests/wire/")
 

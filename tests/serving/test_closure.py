@@ -18,8 +18,9 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 print(json.dumps(sorted(sys.modules)))
 """
-# What a library's own import brings along where it is installed, without needing it.
-COMPANIONS = {"typing_extensions", "cython_runtime"}
+# What a library's own import brings along where it is installed, without needing it, and what a distribution's Python
+# loads at every start.
+COMPANIONS = {"typing_extensions", "cython_runtime", "sitecustomize"}
 
 
 def test_importing_serving_imports_nothing_else() -> None:

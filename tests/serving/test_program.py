@@ -82,6 +82,7 @@ def test_it_serves_as_a_stranger_and_writes_nothing(tricky_folder: Path, tool: C
     bwrap = tool("bwrap")
     port = free_port()
     view = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--unshare-pid", "--as-pid-1"]
+    view.append("--die-with-parent")
     model = ["--ro-bind", str(ROOT), str(ROOT), "--ro-bind", str(tricky_folder), "/tmp/model"]
     command = [sys.executable, "-m", "penstock.serving", "serve", "/tmp/model", "--port", str(port)]
     with subprocess.Popen(

@@ -9,12 +9,16 @@ from penstock.artifacts.download import download_file
 from penstock.artifacts.paths import artifact_path, join_path
 from penstock.artifacts.port import ArtifactStorage, Reading, ResumableStorage
 from penstock.artifacts.streams import Source, WatchedReader
+from penstock.ground.clock import SYSTEM_CLOCK, Clock
 from penstock.ground.entities import FileInfo
-from penstock.ground.errors import InvalidInput, NotFound, NotImplementedHere, Unavailable
+from penstock.ground.errors import Conflict, InvalidInput, NotFound, NotImplementedHere, Unavailable
 from penstock.ground.files import inside, sha256_of
 from penstock.ground.progress import SILENT, Phase, Progress
 
-_ATTEMPTS = 3
+_ATTEMPTS = 5
+# The first pause after a broken upload; each next one is twice as long. A server may still be writing what was in
+# flight when the line broke, and says so with a Conflict.
+_PAUSE_SECONDS = 0.1
 # From this size on, asking whether a file is there already costs less than sending it again.
 _LARGE_BYTES = 8 << 20
 
@@ -22,8 +26,9 @@ _LARGE_BYTES = 8 << 20
 class ArtifactRepository:
     """A storage behind the gate that every path has to pass (see paths.artifact_path), with the sugar on top."""
 
-    def __init__(self, storage: ArtifactStorage) -> None:
+    def __init__(self, storage: ArtifactStorage, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._storage = storage
+        self._clock = clock
 
     @property
     def uri(self) -> str:
@@ -102,11 +107,12 @@ class ArtifactRepository:
                 watched = WatchedReader(file, lambda passed: phase.advance(passed, size))
                 try:
                     self._storage.write(path, watched, size_bytes=size, sha256=digest)
-                except Unavailable:
+                except (Unavailable, Conflict):
                     if attempt == _ATTEMPTS - 1:
                         raise
                 else:
                     return
+            self._clock.sleep(_PAUSE_SECONDS * 2**attempt)
 
     def _holds(self, path: str, size_bytes: int, sha256: str) -> bool:
         """Whether an earlier upload, perhaps of a tree that was interrupted, left exactly this file."""
