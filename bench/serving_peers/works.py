@@ -52,11 +52,12 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "null": Part("null", (PENSTOCK, NULL_HANDLER), (Work("null, 1 row, 16 conn.", 1, 16),)),
+    "null": Part("null", (PENSTOCK, NULL_HANDLER), tuple(Work(f"null, 1 row, {n} conn.", 1, n) for n in (1, 16))),
+    "iris-lone": Part("iris", ALL, (Work("iris, 1 row, 1 conn.", 1, 1),)),
     "iris": Part(
         "iris",
         ALL,
-        (*(Work(f"iris, 1 row, {n} conn.", 1, n) for n in (1, 16, 64)), Work("iris, 1000 rows of JSON", 1000, 1)),
+        (*(Work(f"iris, 1 row, {n} conn.", 1, n) for n in (16, 64)), Work("iris, 1000 rows of JSON", 1000, 1)),
     ),
     "forest": Part("forest", ALL, (Work("forest, 1 row, 16 conn.", 1, 16),)),
     "boosting": Part(
