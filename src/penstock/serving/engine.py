@@ -100,6 +100,7 @@ class Engine:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="penstock-predict")
         self._running: list[Ticket] = []
         self._scheduled = False
+        self._watching = False  # there is one watch, not one for each run
         self._batching = False
         self._costs = Costs()
         self._lone = 0  # how many predictions in a row were for one request
@@ -218,7 +219,9 @@ class Engine:
         self._metrics.running(len(batch))
         done = self._loop.run_in_executor(self._executor, self._answers_aside, batch)
         done.add_done_callback(self._ran_aside)
-        self._loop.call_later(WATCH_S, self._watch)
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(WATCH_S, self._watch)
 
     def _ran_aside(self, done: asyncio.Future[list[Response | Exception]]) -> None:
         batch, self._running = self._running, []
@@ -233,7 +236,8 @@ class Engine:
         for ticket in (*self._running, *self._queue):
             if ticket.deadline < now and ticket.outcome is None:
                 self._too_late(ticket)
-        if self._running:
+        self._watching = bool(self._running)
+        if self._watching:
             self._loop.call_later(WATCH_S, self._watch)
 
     def _too_late(self, ticket: Ticket) -> None:

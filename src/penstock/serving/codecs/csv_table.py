@@ -17,6 +17,7 @@ from penstock.serving.codecs.media import ContentType
 from penstock.serving.payload import Payload
 
 _ROWS = msgspec.json.Decoder(list[list[float]])
+_NOT_PLAIN = (b"[", b"]", b'"', b"\xef\xbb\xbf")
 _WHOLE = frozenset({DataType.INTEGER, DataType.LONG})
 _REAL = frozenset({DataType.FLOAT, DataType.DOUBLE})
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "": None}
@@ -37,16 +38,48 @@ class CsvTable:
 
     def decode(self, body: bytes, content_type: ContentType) -> Payload:
         """The payload. Raises InvalidInput naming the line."""
-        text = _text(body)
+        return self._plainly(body, content_type) or self._carefully(_text(body), content_type)
+
+    def _plainly(self, body: bytes, content_type: ContentType) -> Payload | None:
+        """Lines of numbers under a header of the model's names or none; None where that is not all there is.
+
+        The lines are read as JSON lists, in a tenth of the time of numpy's reader for 1000 rows of 30 numbers. The body
+        is copied once, as one more copy made the C library give memory back and take it again in every request.
+        """
+        if not self._all_real or any(mark in body for mark in _NOT_PLAIN):
+            return None
+        lines = (body.replace(b"\r\n", b"\n") if b"\r" in body else body).split(b"\n")
+        while lines and not lines[-1]:
+            lines.pop()
+        if not lines:
+            return None
+        try:
+            first = lines[0].decode().split(",")
+            names = tuple(first) if self._is_named(first, content_type) else None
+            if names is not None:
+                del lines[0]
+            if not lines or (names is not None and not all(name in self._kinds for name in names)):
+                return None
+            lines[0] = b"[[" + lines[0]
+            lines[-1] += b"]]"
+            array = np.array(_ROWS.decode(b"],[".join(lines)))
+        except ValueError:  # not UTF-8, what JSON does not call a number, or rows of several lengths
+            return None
+        return Payload(array, names) if array.ndim == 2 and array.shape[1] == len(first) else None
+
+    def _carefully(self, text: str, content_type: ContentType) -> Payload:
         first_line, _, rest = text.partition("\n")
         first = next(csv.reader([first_line]), [])
         if not first:
             raise InvalidInput("The CSV is empty.", fix="Send a header line and at least one row.")
-        header = content_type.parameters.get("header")
-        named = header == "present" or (header != "absent" and self._is_header(first))
+        named = self._is_named(first, content_type)
         names = tuple(first) if named else None
         rows = self._rows(rest if named else text, names, len(first))
         return Payload(rows, names)
+
+    def _is_named(self, first: list[str], content_type: ContentType) -> bool:
+        header = content_type.parameters.get("header")
+        return header == "present" or (header != "absent" and self._is_header(first))
 
     def _is_header(self, first: list[str]) -> bool:
         return any(cell in self._kinds for cell in first) or not all(_is_number(cell) for cell in first)
@@ -90,26 +123,9 @@ def _lines(text: str) -> Iterable[list[str]]:
 
 
 def _numbers(text: str, width: int) -> Any:
-    """The text as an array of floats, or None where a cell is not a plain number."""
-    text = text.strip("\n")
+    """The text as an array of floats by numpy's own reader, or None where a cell is not a plain number."""
     if not text.strip():
         return np.empty((0, width))
-    try:
-        array = np.array(_as_json_rows(text))
-    except ValueError:  # what JSON does not call a number, or rows of several lengths
-        return _loosely(text, width)
-    return array if array.ndim == 2 and array.shape[1] == width else None
-
-
-def _as_json_rows(text: str) -> list[list[float]]:
-    """The lines read as JSON lists: for 1000 rows of 30 numbers a tenth of the time of numpy's reader."""
-    if "[" in text or "]" in text:
-        raise ValueError
-    return _ROWS.decode("[[" + text.replace("\n", "],[") + "]]")
-
-
-def _loosely(text: str, width: int) -> Any:
-    """The same by numpy's own reader, which takes whatever Python calls a number."""
     try:
         array = np.loadtxt(io.StringIO(text), delimiter=",", ndmin=2, comments=None)
     except ValueError:
