@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=CACHE, help="where the models are kept")
     parser.add_argument("--results", type=Path, default=CACHE / "results.json")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run that is stopped leaves no server behind
     if options.brief:
         options.seconds = 1
     if options.action == "prepare":
