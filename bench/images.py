@@ -151,7 +151,7 @@ class Bench:
         shared = load_settings().cache_dir
         build_image(read_model_folder(self.model), cache_dir=shared)
         for part in ("locks", "wheels", "debian", "sboms"):
-            shutil.copytree(shared / part, self.cache / part, dirs_exist_ok=True)
+            shutil.copytree(shared / part, self.cache / part, dirs_exist_ok=True, symlinks=True)
         return build_image(read_model_folder(self.model), cache_dir=self.cache)
 
     def _context(self) -> None:

@@ -222,7 +222,7 @@ def wrk(url: str, headers: dict[str, str], *, connections: int, seconds: float) 
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))
         script.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script.name, url]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", script.name, url]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"F (\d+) (\d+) ([\d.]+) (\d+)", said)
     assert found, said
