@@ -18,16 +18,19 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 print(json.dumps(sorted(sys.modules)))
 """
-# What a library's own import brings along where it is installed, without needing it, and what a distribution's Python
-# loads at every start.
-COMPANIONS = {"typing_extensions", "cython_runtime", "sitecustomize"}
+# What a library's own import brings along where it is installed, without needing it.
+COMPANIONS = {"typing_extensions", "cython_runtime"}
+
+
+def _modules_after(names: list[str]) -> set[str]:
+    found = subprocess.run([sys.executable, "-c", PROBE, *names], capture_output=True, check=True, text=True)
+    return set(json.loads(found.stdout))
 
 
 def test_importing_serving_imports_nothing_else() -> None:
     walked = pkgutil.walk_packages(penstock.serving.__path__, "penstock.serving.")
     names = [module.name for module in walked if not module.name.endswith("__main__") and module.name not in LATE]
-    found = subprocess.run([sys.executable, "-c", PROBE, *names], capture_output=True, check=True, text=True)
-    modules = json.loads(found.stdout)
+    modules = _modules_after(names) - _modules_after([])  # a distribution's Python loads modules of its own at start
     roots = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - COMPANIONS
     foreign = {root for root in roots if not root.startswith(("_", "__editable__"))} - ALLOWED
     assert foreign == set()
